@@ -1,0 +1,50 @@
+"""`python -m local COMMAND`: what the Makefile calls."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; a failure is told in plain words and gives 1."""
+    options = _parse(arguments)
+    try:
+        return _run(options.command, getattr(options, "process", None))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(command: str, process: str | None) -> int:
+    # Imported only now: this takes a while, in which a Ctrl-C must be answered as well.
+    from local import commands
+    from local.errors import StackError
+    from local.progress import Progress
+    from local.report import show_failure
+
+    try:
+        if command == "audit":
+            return commands.audit()
+        if command == "logs":
+            return commands.logs(process)
+        return {"run": commands.run, "stop": commands.stop, "status": commands.status}[command]()
+    except StackError as error:
+        show_failure(Progress().console, error)
+        return 1
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    every = parser.add_subparsers(dest="command", required=True)
+    every.add_parser("run", help="start everything and stay until Ctrl-C")
+    every.add_parser("stop", help="end everything that runs in this clone")
+    every.add_parser("status", help="show the processes, their memory, and whether the shop is open")
+    every.add_parser("audit", help="prove the stock and payment invariants of the running system")
+    logs = every.add_parser("logs", help="follow the logs")
+    logs.add_argument("process", nargs="?", help="only of this process")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""A purchase through the gateway, which shows that the shop as a whole is open."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from local.errors import StackError
+from local.web import Answer, call
+
+PROBE_EMAIL = "sonda@feira.local"
+NAME = "purchase"
+_TIMEOUT = 20.0
+_ADDRESS = {
+    "recipient": "Sonda da Feira",
+    "street": "Rua das Flores",
+    "number": "100",
+    "district": "Centro",
+    "city": "Campinas",
+    "state": "SP",
+    "postal_code": "13010-000",
+}
+
+
+class Shopper:
+    """The probe account, shopping at one gateway."""
+
+    def __init__(self, gateway: str, password: str) -> None:
+        self._gateway = gateway
+        self._password = password
+        self._headers: dict[str, str] = {}
+
+    def buy_and_undo(self) -> str:
+        """Buy the cheapest product there is, cancel the order, drop the cart; answers the order id.
+
+        Raises StackError naming the step that did not succeed.
+        """
+        login = {"email": PROBE_EMAIL, "password": self._password}
+        tokens = self._do("POST", "/auth/login", login, expect=(200,))
+        self._headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        cart = f"/api/carts/{self._do('POST', '/api/carts', expect=(201,))['id']}"
+        try:
+            line = {"product_id": self._cheapest(), "quantity": 1}
+            self._do("POST", f"{cart}/items", line, expect=(200, 201))
+            order = self._order(cart.rsplit("/", 1)[1])
+            self._do("POST", f"/api/orders/{order}/cancel", expect=(200, 202))
+        finally:
+            self._do("DELETE", cart, expect=(204, 200, 404))
+        return order
+
+    def _cheapest(self) -> int:
+        found = self._do("GET", "/api/products?in_stock=true&limit=100", expect=(200,))["items"]
+        if not found:
+            raise StackError("no product is in stock", process=NAME)
+        return int(min(found, key=lambda product: int(product["price_cents"]))["id"])
+
+    def _order(self, cart_id: str) -> str:
+        body = {
+            "cart_id": cart_id,
+            "payment": {"method": "card", "token": "tok_ok"},
+            "shipping_address": _ADDRESS,
+        }
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        order = self._do("POST", "/api/orders", body, key, expect=(201,))
+        if order["status"] != "confirmed":
+            raise StackError(f"the order is {order['status']}, not confirmed", process=NAME)
+        return str(order["id"])
+
+    def _do(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        *,
+        expect: tuple[int, ...],
+    ) -> Any:
+        """One step; every one of them may be repeated, so an answer of 503 is asked again."""
+        limit = time.monotonic() + _TIMEOUT
+        while True:
+            answer = self._call(method, path, body, headers)
+            if answer.status not in (502, 503) or time.monotonic() > limit:
+                break
+            time.sleep(0.2)
+        if answer.status not in expect:
+            reason = f"{method} {path} answered {answer.status}: {answer.text[:400]}"
+            raise StackError(reason, process=NAME)
+        return answer.json if answer.text else None
+
+    def _call(self, method: str, path: str, body: Any, headers: dict[str, str] | None) -> Answer:
+        try:
+            return call(
+                method,
+                self._gateway + path,
+                body,
+                self._headers | (headers or {}),
+                timeout=_TIMEOUT,
+            )
+        except OSError as error:
+            raise StackError(f"{method} {path} got no answer: {error}", process=NAME) from None

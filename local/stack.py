@@ -1,0 +1,249 @@
+"""The whole stack: up, down, and what a test or a command wants to know of it while it runs."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from local import gateway, postgres, redis
+from local.command_line import CommandLine
+from local.databases import ensure_roles_and_databases
+from local.errors import StackError
+from local.launch import end_leftovers, launch
+from local.postgres import Cluster
+from local.process import Process, Stage
+from local.progress import Silent
+from local.purchase import Shopper
+from local.readiness import Readiness
+from local.secrets import load_secrets
+from local.services import WITH_DATABASE, Services
+from local.settings import Settings
+from local.supervision import Supervisor
+from local.web import check_ports
+
+_STOP_SECONDS = 45
+
+
+class Stack:
+    """One stack in one home. `up` and `down` belong to one thread."""
+
+    def __init__(self, settings: Settings, progress: Silent | None = None) -> None:
+        self.settings = settings
+        self.progress = progress or Silent()
+        for folder in (settings.feira_home, settings.data, settings.logs, settings.run):
+            _make_folder(folder)
+        chosen = settings.admin_password
+        self.secrets = load_secrets(
+            settings.feira_home,
+            {"admin_password": chosen.get_secret_value()} if chosen else None,
+        )
+        self.supervisor = Supervisor(settings, self.secrets.supervisor_password)
+        self.readiness = Readiness(settings, self.supervisor)
+        self.cluster = Cluster(settings, self.secrets)
+        self.services = Services(settings, self.secrets, self.cluster)
+        self.processes: dict[str, Process] = {}
+        # Set to stop at once instead of gracefully.
+        self.hurry = threading.Event()
+
+    @property
+    def url(self) -> str:
+        """The gateway, HTTP."""
+        return f"http://localhost:{self.settings.port}"
+
+    @property
+    def tls_url(self) -> str:
+        """The gateway, HTTPS with a certificate of its own."""
+        return f"https://localhost:{self.settings.tls_port}"
+
+    def dsn(self, role: str, database: str) -> str:
+        """libpq URI of a role on the primary, for audits and tests."""
+        password = getattr(self.secrets, f"{role}_password")
+        return postgres.primary_url(self.cluster.url(role, password, database))
+
+    @property
+    def redis_urls(self) -> dict[str, str]:
+        """URLs of both Redis servers by process name."""
+        return {
+            redis.CARTS: redis.carts_url(self.settings, self.secrets),
+            redis.STREAMS: redis.streams_url(self.settings, self.secrets),
+        }
+
+    def pid(self, name: str) -> int:
+        """Process id of a process that runs, else 0."""
+        return self.supervisor.states()[name].pid
+
+    def running(self) -> bool:
+        """Whether this stack's supervisor lives."""
+        return self.supervisor.pid is not None and self.supervisor.answers()
+
+    def wait_ready(self, names: Iterable[str] | None = None, seconds: float | None = None) -> None:
+        """Wait until processes (all, unless named) serve; raises StackError if one does not."""
+        self.readiness.wait(self.processes, self.processes if names is None else names, seconds)
+
+    def up(self) -> None:
+        """Start everything and return when a purchase has gone through.
+
+        Raises StackError after having stopped again whatever was started.
+        """
+        with self._alone():
+            try:
+                self._start()
+            except BaseException:
+                self.down()
+                raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Two starts in the same home at once would tread on each other."""
+        with (self.settings.feira_home / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StackError("another start of this clone is under way") from None
+            yield
+
+    def _start(self) -> None:
+        self.readiness.begin()
+        self._end_leftovers(patience=10)
+        check_ports(self.settings)
+        self.processes = {process.name: process for process in self._table()}
+        self.supervisor.configure(self.processes.values())
+        record = json.dumps(self.settings.ports)
+        (self.settings.run / "ports.json").write_text(record, "utf-8")
+        with self.progress.step("PostgreSQL prepared, supervisor started"):
+            self.readiness.together(self.supervisor.start, self.cluster.prepare_primary)
+        has_standby = self.cluster.prepare_standby()
+        with ExitStack() as loaded:
+            commands = {
+                service: loaded.enter_context(closing(self._commands(service)))
+                for service in WITH_DATABASE
+            }
+            self._start_early(has_standby)
+            self._prepare_data(commands, has_standby)
+            with self.progress.step("All processes ready"):
+                self.wait_ready()
+            with self.progress.step("A purchase went through, was cancelled and forgotten"):
+                gateway_url = f"http://127.0.0.1:{self.settings.port}"
+                Shopper(gateway_url, self.secrets.probe_password).buy_and_undo()
+                commands["orders"].run("forget-probe")
+
+    def _prepare_data(self, commands: dict[str, CommandLine], has_standby: bool) -> None:
+        with self.progress.step("PostgreSQL primary accepts connections"):
+            self.cluster.wait_until_accepting(partial(self.readiness.check, [postgres.PRIMARY]))
+            ensure_roles_and_databases(self.cluster, self.secrets)
+        self.readiness.together(
+            partial(self._ensure_standby, has_standby),
+            *(partial(self._prepare_service, commands[name], name) for name in WITH_DATABASE),
+        )
+
+    def _table(self) -> list[Process]:
+        servers = (self.cluster.primary, self.cluster.standby)
+        return [
+            *(self.cluster.process(server) for server in servers),
+            *redis.processes(self.settings, self.secrets),
+            *self.services.processes(),
+            gateway.process(self.settings, self.cluster.launcher),
+        ]
+
+    def _start_early(self, has_standby: bool) -> None:
+        """Start all that can load while the databases come up: loading is what takes the time."""
+        late = {_background(service) for service in WITH_DATABASE}
+        if not has_standby:
+            late.add(postgres.STANDBY)
+        for name in sorted(self.processes, key=lambda name: self.processes[name].stage):
+            if name not in late:
+                self.supervisor.start_process(name)
+
+    def _ensure_standby(self, has_standby: bool) -> None:
+        """Have the standby stream; copy the primary again if what the standby has is no use."""
+        with self.progress.step("PostgreSQL standby streams from the primary"):
+            kept = self.cluster.ensure_slot()
+            if has_standby and kept and self._streams(seconds=20):
+                return
+            self.supervisor.stop_processes([postgres.STANDBY], self.readiness.cancelled.is_set)
+            self.cluster.clone_standby()
+            self.readiness.forget(postgres.STANDBY)
+            self.supervisor.start_process(postgres.STANDBY)
+            if not self._streams(seconds=self.settings.start_seconds):
+                raise self.readiness.failure(postgres.STANDBY, "does not follow the primary")
+
+    def _streams(self, seconds: float) -> bool:
+        limit = time.monotonic() + seconds
+        while not self.cluster.standby_is_streaming():
+            if time.monotonic() > limit or self.readiness.keeps_ending(postgres.STANDBY):
+                return False
+            self.readiness.pause(0.1)
+        return True
+
+    def _prepare_service(self, commands: CommandLine, service: str) -> None:
+        with self.progress.step(f"Tables of {service} up to date"):
+            commands.run("migrate")
+        self.supervisor.start_process(_background(service))
+        with self.progress.step(f"First data of {service} loaded"):
+            commands.run("seed")
+
+    def _commands(self, service: str) -> CommandLine:
+        return CommandLine(self.settings, self.services, service)
+
+    def command(self, service: str, command: str) -> None:
+        """Run a command of a service, such as `seed`; raises StackError with its log."""
+        with closing(self._commands(service)) as commands:
+            commands.run(command)
+
+    def down(self) -> None:
+        """Stop everything in order, then make sure that nothing is left. Bounded in time."""
+        self.readiness.cancelled.set()
+        limit = time.monotonic() + _STOP_SECONDS
+
+        def give_up() -> bool:
+            return self.hurry.is_set() or time.monotonic() > limit
+
+        if self.running():
+            self._stop_stages(give_up)
+            self.supervisor.shutdown()
+            while self.supervisor.pid and not give_up():
+                time.sleep(0.05)
+        self._end_leftovers(patience=0 if give_up() else 5)
+        self.supervisor.reap()
+
+    def _end_leftovers(self, patience: float) -> None:
+        end_leftovers(self.settings.feira_home, patience=patience)
+        launcher = self.cluster.launcher
+        if launcher.changes_user:
+            arguments = ("--end", str(self.settings.feira_home), str(patience))
+            subprocess.run(launcher.command(*launch(*arguments)), check=False)
+
+    def _stop_stages(self, give_up: Callable[[], bool]) -> None:
+        stages = self.supervisor.stages()
+        for stage in sorted(Stage, reverse=True):
+            names = [name for name, its_stage in stages.items() if its_stage == stage]
+            with self.progress.step(f"{stage.name.capitalize()} stopped"):
+                self.supervisor.stop_processes(names, give_up)
+
+    def restart(self, name: str) -> None:
+        """Stop one process, start it again and wait until it is ready."""
+        self.supervisor.stop_processes([name], self.readiness.cancelled.is_set)
+        self.readiness.forget(name)
+        self.supervisor.start_process(name)
+        self.wait_ready([name])
+
+
+def _background(service: str) -> str:
+    return f"{service}-background"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackError(f"{folder} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise StackError(f"{folder} is not this user's; set FEIRA_HOME to a folder that is")

@@ -1,0 +1,111 @@
+"""Small HTTP client and port checks for the start of the stack."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import socket
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from local.errors import StackError
+from local.settings import PORTS, Settings
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status and body of one answer."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError when it is none."""
+        return json.loads(self.text)
+
+
+def call(
+    method: str,
+    url: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+    *,
+    timeout: float,
+) -> Answer:
+    """One request without proxies or redirects. Raises OSError when there is no answer."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        content = None if body is None else json.dumps(body)
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        connection.request(method, path, content, kind | (headers or {}))
+        response = connection.getresponse()
+        return Answer(response.status, response.read().decode("utf-8", "replace"))
+    except http.client.HTTPException as error:
+        raise OSError(f"no HTTP answer: {error!r}") from error
+    finally:
+        connection.close()
+
+
+# Setting to the process that listens there, for messages.
+USERS = {name: name.removesuffix("_port").replace("_", "-") for name in PORTS}
+USERS |= {"port": "gateway", "tls_port": "gateway"}
+
+
+def check_ports(settings: Settings) -> None:
+    """Raise StackError for the first port that somebody else has."""
+    for name, port in settings.ports.items():
+        address = settings.listen_address if name in ("port", "tls_port") else "127.0.0.1"
+        reason = _why_not(address, port)
+        if reason:
+            hint = "" if name == "port" else ", or PORT, which moves all of them"
+            raise StackError(
+                f"{reason}; set {name.upper()} to another one{hint}",
+                process=USERS[name],
+            )
+
+
+def _why_not(address: str, port: int) -> str | None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as probe:
+        # As the servers do; connections of a stopped stack that still linger are no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            # Some systems let a second one bind while nobody listens yet.
+            probe.listen(1)
+        except PermissionError:
+            return f"port {port} is not permitted to this user"
+        except OSError:
+            return f"port {port} on {address} is busy{_held_by(port)}"
+    return None
+
+
+def _held_by(port: int) -> str:
+    try:
+        for each in psutil.net_connections("tcp"):
+            if (
+                each.status == psutil.CONN_LISTEN
+                and getattr(each.laddr, "port", 0) == port
+                and each.pid
+            ):
+                return f" (held by process {each.pid}, {psutil.Process(each.pid).name()})"
+    except psutil.Error:
+        pass
+    return ""
+
+
+def free_ports() -> dict[str, int]:
+    """A free port for every port setting, below those that outgoing connections use."""
+    ports: list[int] = []
+    while len(ports) < len(PORTS):
+        port = random.randint(20000, 32000)
+        if port not in ports and _why_not("127.0.0.1", port) is None:
+            ports.append(port)
+    return dict(zip(PORTS, ports, strict=True))

@@ -1,0 +1,67 @@
+"""`flask --app catalog.app …`: migrate, seed, background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from flask import Flask
+
+from catalog import seeding, settlement, sweeper
+from catalog.ports import Ports
+from chassis import background, bus, migrations
+from chassis.outbox import Relay
+
+RELAY_POLL_SECONDS = 0.1
+TRIM_SECONDS = 60.0
+HOUSEKEEPING_SECONDS = 600.0
+
+
+def register(app: Flask, ports: Ports) -> None:
+    """Add the commands to the app."""
+
+    @app.cli.command("migrate")
+    def migrate() -> None:
+        """Bring the database to the newest schema (as the owner of the tables)."""
+        url = ports.settings.catalog_migration_url
+        if url is None:
+            raise SystemExit("migrate needs CATALOG_MIGRATION_URL")
+        migrations.upgrade(Path(__file__).parent, url)
+        click.echo("catalog: the schema is up to date")
+
+    @app.cli.command("seed")
+    def seed() -> None:
+        """Load the demo shop when SEED_DEMO=1; repeating it changes nothing."""
+        added = seeding.seed(ports) if ports.settings.seed_demo else 0
+        click.echo(f"catalog: {added} products added")
+
+    @app.cli.command("background")
+    def run_background() -> None:
+        """Relay events, settle reservations by order events, sweep expired ones."""
+        background.run(loops(ports))
+
+
+def loops(ports: Ports) -> list[background.Loop]:
+    """The duties of the catalog beside its requests."""
+    redis = bus.connect(ports.settings.event_bus_url)
+    publisher = bus.Publisher(redis, "catalog")
+    relay = Relay(ports.database.primary, f"/{ports.branch}/catalog", {"bus": publisher.publish})
+    consumer = bus.Consumer(
+        redis,
+        "orders",
+        "catalog",
+        ports.settings.instance,
+        lambda event: settlement.on_order_event(ports, event),
+    )
+
+    def trim() -> bool:
+        publisher.trim()
+        return False
+
+    return [
+        background.Loop("relay", relay.cycle, RELAY_POLL_SECONDS),
+        background.Loop("settlement", consumer.cycle, 0),
+        background.Loop("sweeper", lambda: sweeper.sweep(ports), ports.settings.sweep_seconds),
+        background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
+        background.Loop("trim", trim, TRIM_SECONDS),
+    ]

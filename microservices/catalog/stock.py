@@ -1,0 +1,69 @@
+"""Stock, the heart: adjustments by operators, and what the shop may ask about it.
+
+Reservations, which move stock for orders, are in `reservations`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from catalog.models import Reservation, Stock
+from catalog.problems import InsufficientStock, ProductNotFound
+from catalog.products import Branch, Offer, find, movement, tell
+
+
+def on_hand(session: Session, product_id: int) -> list[Stock]:
+    """The product's stock in every branch, in order of branch."""
+    query = select(Stock).where(Stock.product_id == product_id).order_by(Stock.branch)
+    return list(session.scalars(query))
+
+
+def adjust(session: Session, branch: Branch, product_id: int, delta: int, reason: str) -> Offer:
+    """Add or take units by hand, with the reason kept in the ledger.
+
+    Raises:
+        ProductNotFound: there is no such product.
+        InsufficientStock: fewer than `-delta` units are there; nothing was changed.
+    """
+    query = (
+        select(Stock)
+        .where(Stock.product_id == product_id, Stock.branch == branch.name)
+        .with_for_update(of=Stock)
+        .execution_options(populate_existing=True)
+    )
+    stock = session.scalars(query).one_or_none()
+    if stock is None:
+        raise ProductNotFound(f"There is no product {product_id}.")
+    if stock.available + delta < 0:
+        line = {"product_id": product_id, "requested": -delta, "available": stock.available}
+        raise InsufficientStock([line])
+    stock.available += delta
+    stock.version += 1
+    session.add(movement(stock, branch, delta, "adjust", reason))
+    session.flush()
+    offer = find(session, product_id, branch.name)
+    assert offer is not None, "a stock row has a product"
+    tell(session, branch, offer)
+    return offer
+
+
+def totals(session: Session, branch: str) -> dict[str, Any]:
+    """Units and reservations of this branch, for /status."""
+    available = session.scalar(
+        select(func.coalesce(func.sum(Stock.available), 0)).where(Stock.branch == branch)
+    )
+    held = session.execute(
+        select(
+            func.count(),
+            func.count().filter(Reservation.expires_at < func.now()),
+        ).where(Reservation.state == "held", Reservation.branch == branch)
+    ).one()
+    return {
+        "products": session.scalar(text("SELECT count(*) FROM products WHERE active")),
+        "units_available": int(available or 0),
+        "reservations_held": held[0],
+        "reservations_past_ttl": held[1],
+    }

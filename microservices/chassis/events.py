@@ -1,0 +1,56 @@
+"""CloudEvents 1.0 as Feira writes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """One fact that happened, with a full snapshot of what it is about.
+
+    Attributes:
+        id: ULID; consumers recognise a repeated event by it.
+        source: `/branch/service`.
+        type: past tense, for example `stock.updated`.
+        subject: what it is about; events of one subject are delivered in order.
+        time: for people; nothing is ordered by it.
+        lamport: logical clock of the source, above that of everything the source had seen.
+        data: snapshot of the subject, with its `version`.
+    """
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    lamport: int
+    data: dict[str, Any]
+
+    def document(self) -> dict[str, Any]:
+        """The event in CloudEvents' JSON format."""
+        return {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": self.source,
+            "type": self.type,
+            "subject": self.subject,
+            "time": self.time,
+            "datacontenttype": "application/json",
+            "lamport": self.lamport,
+            "data": self.data,
+        }
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Event:
+        """Read a CloudEvents document. Raises KeyError or TypeError when it is none of ours."""
+        return cls(
+            id=str(document["id"]),
+            source=str(document["source"]),
+            type=str(document["type"]),
+            subject=str(document["subject"]),
+            time=str(document["time"]),
+            lamport=int(document["lamport"]),
+            data=dict(document["data"]),
+        )

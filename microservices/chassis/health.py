@@ -1,0 +1,57 @@
+"""The operations routes of every service: /health, /ready, /metrics, /status."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Flask, Response, jsonify
+
+from chassis import metrics
+from chassis.auth import allow
+from chassis.problems import Unavailable
+from chassis.settings import ServiceSettings
+
+Checks = Mapping[str, Callable[[], bool]]
+Reports = Mapping[str, Callable[[], Any]]
+
+
+def register(app: Flask, settings: ServiceSettings, checks: Checks, reports: Reports) -> None:
+    """Add the four routes.
+
+    Args:
+        checks: name of a store → whether it serves now; any False makes /ready a 503.
+        reports: name of a member of /status → its value; one that fails reads `null`.
+    """
+
+    @allow("public")
+    def health() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @allow("public")
+    def ready() -> dict[str, Any]:
+        away = sorted(name for name, check in checks.items() if not check())
+        if away:
+            raise Unavailable(f"Not ready: {', '.join(away)}.", away=away)
+        return {"status": "ready", "checks": sorted(checks)}
+
+    @allow("public")
+    def status() -> Response:
+        answer: dict[str, Any] = {"node": settings.node_name, "instance": settings.instance}
+        for name, report in reports.items():
+            try:
+                answer[name] = report()
+            except Exception:  # a status page shows what it can when a store is away
+                answer[name] = None
+        response = jsonify(answer)
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @allow("public")
+    def exposed_metrics() -> Response:
+        return Response(metrics.exposition(), content_type=metrics.CONTENT_TYPE)
+
+    app.add_url_rule("/health", view_func=health)
+    app.add_url_rule("/ready", view_func=ready)
+    app.add_url_rule("/status", view_func=status)
+    app.add_url_rule("/metrics", view_func=exposed_metrics)

@@ -1,0 +1,161 @@
+"""Calls to other services: pooled connections, a deadline on each, instances in turn.
+
+Three outcomes, never mixed up: an answer; `Unreachable` (no instance took the request, nothing
+happened there); `OutcomeUnknown` (it was sent and no answer came: it may have had its effect).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import urllib3
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError
+from urllib3.exceptions import TimeoutError as NoAnswerInTime
+
+from chassis.problems import Unavailable
+
+CONNECT_SECONDS = 1.0
+# How long an instance that did not answer in time is asked after all others.
+SILENT_SECONDS = 10.0
+
+
+class Unreachable(Unavailable):
+    """No instance of the service took the request; it had no effect."""
+
+
+class OutcomeUnknown(Unavailable):
+    """The request was sent and no usable answer came; it may have had its effect."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, decoded JSON body (None if there is none) and headers of an answer."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class ServiceClient:
+    """A client of one service with one or more instances."""
+
+    def __init__(self, name: str, urls: str, *, pool_size: int, service_token: str) -> None:
+        """Nothing connects before the first call.
+
+        Args:
+            name: of the service, for messages.
+            urls: base URLs of its instances, separated by commas.
+            pool_size: connections kept open to each instance.
+            service_token: sent as X-Service-Token.
+        """
+        self.name = name
+        self._bases = urls.split(",")
+        self._turn = itertools.count()
+        self._silent_until: dict[str, float] = {}
+        self._headers = {"X-Service-Token": service_token, "Accept": "application/json"}
+        self._pool = urllib3.PoolManager(maxsize=pool_size, retries=False, block=False)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: float,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        repeatable: bool,
+    ) -> Answer:
+        """Call one instance, then another when the first could not be asked.
+
+        While there is another one that is not known to be silent, an instance gets half of the
+        time that is left; after an unanswered call no silent one is asked, so a service that is
+        slow as a whole is not asked more often than otherwise.
+
+        Args:
+            method, path: of the request; the path starts with `/`.
+            deadline: on the monotonic clock; no wait goes beyond it.
+            body: sent as JSON unless None.
+            headers: added to the service's own.
+            repeatable: whether a request whose outcome is unknown may be sent once more, which
+                is so for reads and for calls that are idempotent by an id of the caller.
+
+        Raises:
+            Unreachable: nothing was sent.
+            OutcomeUnknown: sent without an answer, or the service answered 5xx.
+        """
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        all_headers = self._headers | _tracing_headers() | (headers or {})
+        if data is not None:
+            all_headers["Content-Type"] = "application/json"
+        unknown = False
+        for base in self._in_turn():
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                break
+            if unknown and self._is_silent(base):
+                continue
+            limit = remaining / 2 if repeatable and self._another_answers(base) else remaining
+            try:
+                answer = self._send(method, base + path, data, all_headers, limit)
+            except NewConnectionError:
+                continue
+            except HTTPError as error:
+                if isinstance(error, NoAnswerInTime):
+                    self._silent_until[base] = time.monotonic() + SILENT_SECONDS
+                unknown = unknown or not _surely_unsent(error)
+                if unknown and not repeatable:
+                    break
+                continue
+            if answer.status < 500:
+                return answer
+            unknown = True
+            if not repeatable:
+                break
+        if unknown:
+            raise OutcomeUnknown(f"The {self.name} service gave no usable answer.")
+        raise Unreachable(f"The {self.name} service cannot be reached.")
+
+    def _in_turn(self) -> list[str]:
+        # One more try than there are instances: a kept-alive connection to a restarted
+        # instance fails once before a fresh one works.
+        start = next(self._turn)
+        count = len(self._bases)
+        in_turn = [self._bases[(start + i) % count] for i in range(count + 1)]
+        return sorted(in_turn, key=self._is_silent)
+
+    def _is_silent(self, base: str) -> bool:
+        return time.monotonic() < self._silent_until.get(base, 0.0)
+
+    def _another_answers(self, base: str) -> bool:
+        return any(each != base and not self._is_silent(each) for each in self._bases)
+
+    def _send(
+        self, method: str, url: str, data: bytes | None, headers: dict[str, str], remaining: float
+    ) -> Answer:
+        response = self._pool.request(
+            method,
+            url,
+            body=data,
+            headers=headers,
+            redirect=False,
+            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, remaining), total=remaining),
+        )
+        try:
+            body = json.loads(response.data) if response.data else None
+        except ValueError as error:
+            raise ProtocolError("the answer is not JSON") from error
+        return Answer(response.status, body, dict(response.headers))
+
+
+def _surely_unsent(error: HTTPError) -> bool:
+    return isinstance(error, urllib3.exceptions.ConnectTimeoutError)
+
+
+def _tracing_headers() -> dict[str, str]:
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return {"X-Request-Id": request_id} if request_id else {}

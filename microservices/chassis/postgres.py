@@ -1,0 +1,190 @@
+"""Connections to a PostgreSQL cluster: which host, how long to wait, when to give one up.
+
+libpq can pick a host by itself, but it has no limit on how long an established connection may
+stay silent, and a server that is frozen still accepts connections. So psycopg2 is run with a wait
+callback that has a deadline, and hosts are tried here, one at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import psycopg2
+import psycopg2.extensions as pg
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine, ExceptionContext
+
+Want = Literal["read-write", "prefer-standby"]
+
+CONNECT_SECONDS = 2.0
+# A read is given up sooner than a write: another host can answer it, and the gateway waits for it.
+READ_SECONDS = 2.0
+# How long a host that fell silent is tried after all others.
+SILENT_SECONDS = 10.0
+READ_ONLY_TRANSACTION = "25006"
+
+
+# What may take how long, unless the URI says otherwise.
+BOUNDS: dict[str, Any] = {
+    "connect_timeout": int(CONNECT_SECONDS),
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 5,
+    "options": "-c lock_timeout=4000 -c idle_in_transaction_session_timeout=15000",
+}
+
+
+class NoHostServes(psycopg2.OperationalError):
+    """No host could be connected to: nothing was sent, so nothing can have happened."""
+
+
+def engine_for(
+    dsn: str, want: Want, *, pool_size: int, wait_seconds: float, application_name: str
+) -> Engine:
+    """An engine whose connections go to the primary, or to a standby while one serves.
+
+    Args:
+        dsn: libpq URI that names every host of the cluster.
+        want: `read-write` finds the primary; `prefer-standby` takes any host as a last choice.
+        pool_size: the connections that this process may hold.
+        wait_seconds: the longest silence of the server before the connection is dropped.
+        application_name: as shown in pg_stat_activity.
+    """
+    install_wait_callback(wait_seconds)
+    engine = create_engine(
+        "postgresql+psycopg2://",
+        creator=connector(dsn, want, application_name),
+        pool_size=pool_size,
+        max_overflow=0,
+        # An error's text goes to the log, and the parameters hold e-mails and addresses.
+        hide_parameters=True,
+        pool_timeout=wait_seconds,
+        # Reads come back to a standby that has returned, writes to nothing older than this.
+        pool_recycle=30 if want == "prefer-standby" else 300,
+        pool_use_lifo=True,
+        # A read is one statement and one round trip, without BEGIN and ROLLBACK around it.
+        isolation_level="READ COMMITTED" if want == "read-write" else "AUTOCOMMIT",
+    )
+    event.listen(engine, "handle_error", _drop_connection_that_turned_read_only)
+    return engine
+
+
+def install_wait_callback(wait_seconds: float) -> None:
+    """Bound every wait for PostgreSQL in this process; psycopg2 closes what ran out of time."""
+
+    def wait(connection: pg.connection) -> None:
+        poller = select.poll()
+        while (state := connection.poll()) != pg.POLL_OK:
+            mask = select.POLLIN if state == pg.POLL_READ else select.POLLOUT
+            descriptor = connection.fileno()
+            poller.register(descriptor, mask)
+            # A server that never finished the handshake gets less patience than one at work.
+            limit = min(getattr(connection, "patience", wait_seconds), wait_seconds)
+            if connection.status == 0:
+                limit = min(limit, CONNECT_SECONDS)
+            if not poller.poll(limit * 1000):
+                if isinstance(connection, _Watched):
+                    connection.host.fell_silent()
+                raise psycopg2.OperationalError(f"PostgreSQL was silent for {limit} s")
+            poller.unregister(descriptor)
+
+    pg.set_wait_callback(wait)
+
+
+class _Watched(pg.connection):
+    """A connection that knows its host and how long it may wait for it."""
+
+    host: _Host
+    patience: float
+
+
+class _Host:
+    """One server of the cluster, and whether it fell silent just now."""
+
+    def __init__(self, options: dict[str, Any], patience: float) -> None:
+        self._options = options
+        self._silent_until = 0.0
+        self._kind = type("Watched", (_Watched,), {"host": self, "patience": patience})
+
+    def fell_silent(self) -> None:
+        """A connection to it, or an attempt at one, ran out of time."""
+        self._silent_until = time.monotonic() + SILENT_SECONDS
+
+    @property
+    def silent(self) -> bool:
+        """Whether that was a moment ago."""
+        return time.monotonic() < self._silent_until
+
+    def connect(self, **options: str) -> pg.connection:
+        """A new connection, if the host answers and is what the options ask for."""
+        connection: pg.connection = psycopg2.connect(
+            **BOUNDS | self._options | options, connection_factory=self._kind
+        )
+        return connection
+
+
+def connector(dsn: str, want: Want, application_name: str) -> Callable[[], pg.connection]:
+    """A function that connects to the host of the cluster that serves `want` now."""
+    patience = READ_SECONDS if want == "prefer-standby" else math.inf
+    hosts = [_Host(options, patience) for options in _single_host_dsns(dsn)]
+    attempts = [(host, "read-write" if want == "read-write" else "standby") for host in hosts]
+    if want == "prefer-standby":
+        attempts += [(host, "any") for host in hosts]
+    last_good: list[tuple[_Host, str]] = []
+
+    def connect() -> pg.connection:
+        # The host that served last is tried first, but never a second-choice kind of host.
+        preferred = last_good if last_good and last_good[0][1] != "any" else []
+        reason = "no host"
+        in_turn = [*preferred, *(a for a in attempts if a not in preferred)]
+        for attempt in sorted(in_turn, key=lambda attempt: attempt[0].silent):
+            host, attributes = attempt
+            try:
+                connection = host.connect(
+                    target_session_attrs=attributes, application_name=application_name
+                )
+            except psycopg2.OperationalError as error:
+                reason = str(error).strip().splitlines()[0] if str(error) else "no answer"
+                continue
+            last_good[:] = [attempt]
+            return connection
+        raise NoHostServes(f"no host of the cluster serves {want}: {reason}")
+
+    return connect
+
+
+def _single_host_dsns(dsn: str) -> list[dict[str, Any]]:
+    parsed = pg.parse_dsn(dsn)
+    hosts = parsed.pop("host", "localhost").split(",")
+    ports = parsed.pop("port", "5432").split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    return [{**parsed, "host": host, "port": port} for host, port in zip(hosts, ports, strict=True)]
+
+
+def _drop_connection_that_turned_read_only(context: ExceptionContext) -> None:
+    # A demoted primary keeps its connections and refuses their writes; SQLAlchemy does not
+    # count that as a disconnect, so the pool would hand the dead end out again and again.
+    if getattr(context.original_exception, "pgcode", None) == READ_ONLY_TRANSACTION:
+        context.is_disconnect = True
+
+
+class Backoff:
+    """Waits with full jitter until a deadline on the monotonic clock."""
+
+    def __init__(self, deadline: float, first: float = 0.02, most: float = 0.5) -> None:
+        self.deadline = deadline
+        self._next = first
+        self._most = most
+
+    def wait(self, random: Callable[[], float]) -> bool:
+        """Sleep a little; False when the deadline does not allow another try."""
+        pause = self._next * (0.5 + random() / 2)
+        if time.monotonic() + pause >= self.deadline:
+            return False
+        time.sleep(pause)
+        self._next = min(self._next * 2, self._most)
+        return True

@@ -1,0 +1,58 @@
+"""Settings that all services share, and the one way to read the environment.
+
+A setting is defined once, with name, type, default and description. A required one that is
+missing or weak stops the start with one line that names it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Secret = Annotated[str, StringConstraints(min_length=32)]
+Url = Annotated[str, StringConstraints(min_length=8, pattern=r"^[a-z][a-z0-9+]*://")]
+Urls = Annotated[str, StringConstraints(pattern=r"^https?://[^,\s]+(,https?://[^,\s]+)*$")]
+
+
+class ServiceSettings(BaseSettings):
+    """What every service is told by its environment."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    node_name: str = Field(
+        "matriz", pattern="^[a-z0-9-]{1,32}$", description="Name of this branch of the marketplace."
+    )
+    instance: str = Field("local", description="Name of this process in logs and /status.")
+    log_level: str = Field("info", description="debug, info, warning or error.")
+    service_token: Secret = Field(
+        description="Shared by the services; sent as X-Service-Token on internal routes."
+    )
+    event_bus_url: Url = Field(description="redis://… of the streams that carry events.")
+    jwt_issuer: str = Field("feira", description="`iss` of access tokens.")
+    jwt_audience: str = Field("feira", description="`aud` of access tokens.")
+    threads: int = Field(16, ge=1, le=256, description="Requests that a process serves at once.")
+    database_wait_seconds: float = Field(
+        5.0, gt=0, description="Longest silence of PostgreSQL before a call is given up."
+    )
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            SystemExit: one line naming every variable that is missing or not acceptable.
+        """
+        try:
+            return cls()  # type: ignore[call-arg]
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{str(fault['loc'][0]).upper()}: {_reason(fault['type'], fault['msg'])}"
+                for fault in error.errors(include_input=False, include_url=False)
+            )
+            raise SystemExit(f"cannot start, check the environment: {faults}") from None
+
+
+def _reason(kind: str, message: str) -> str:
+    return "is required and not set" if kind == "missing" else message

@@ -1,0 +1,1 @@
+"""Accounts, checkout and orders."""

@@ -1,0 +1,70 @@
+"""`flask --app orders.app …`: migrate, seed, forget-probe, background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from flask import Flask
+
+from chassis import background, bus, migrations
+from chassis.outbox import Relay
+from orders import account_seeding, probe, recovery, sessions
+from orders.ports import Ports
+
+RELAY_POLL_SECONDS = 0.1
+TRIM_SECONDS = 60.0
+HOUSEKEEPING_SECONDS = 600.0
+
+
+def register(app: Flask, ports: Ports) -> None:
+    """Add the commands to the app."""
+
+    @app.cli.command("migrate")
+    def migrate() -> None:
+        """Bring the database to the newest schema (as the owner of the tables)."""
+        url = ports.settings.orders_migration_url
+        if url is None:
+            raise SystemExit("migrate needs ORDERS_MIGRATION_URL")
+        migrations.upgrade(Path(__file__).parent, url)
+        click.echo("orders: the schema is up to date")
+
+    @app.cli.command("seed")
+    def seed() -> None:
+        """Make the first admin, and the demo accounts when SEED_DEMO=1; repeating it is fine."""
+        account_seeding.seed(ports)
+        click.echo("orders: the accounts are there")
+
+    @app.cli.command("forget-probe")
+    def forget_probe() -> None:
+        """Remove the orders of the ready check (as the owner of the tables)."""
+        url = ports.settings.orders_migration_url
+        if url is None:
+            raise SystemExit("forget-probe needs ORDERS_MIGRATION_URL")
+        click.echo(f"orders: {probe.forget(url)} probe orders removed")
+
+    @app.cli.command("background")
+    def run_background() -> None:
+        """Relay events, recover unfinished checkouts, forget old keys."""
+        background.run(loops(ports))
+
+
+def loops(ports: Ports) -> list[background.Loop]:
+    """The duties of orders beside its requests."""
+    redis = bus.connect(ports.settings.event_bus_url)
+    publisher = bus.Publisher(redis, "orders")
+    source = f"/{ports.settings.node_name}/orders"
+    relay = Relay(ports.database.primary, source, {"bus": publisher.publish})
+
+    def trim() -> bool:
+        publisher.trim()
+        return False
+
+    return [
+        background.Loop("relay", relay.cycle, RELAY_POLL_SECONDS),
+        background.Loop("recovery", lambda: recovery.sweep(ports), ports.settings.recovery_seconds),
+        background.Loop("keys", lambda: recovery.forget_old_keys(ports), HOUSEKEEPING_SECONDS),
+        background.Loop("sessions", lambda: sessions.sweep(ports), HOUSEKEEPING_SECONDS),
+        background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
+        background.Loop("trim", trim, TRIM_SECONDS),
+    ]

@@ -1,0 +1,68 @@
+"""An order as a value: what the saga reads and changes, and what customers and events see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Self
+
+from chassis.clock import rfc3339
+from orders.models import OrderRow
+
+
+@dataclass(frozen=True)
+class Order:
+    """An immutable snapshot of an order; `version` counts its changes."""
+
+    id: str
+    user_id: str
+    status: str
+    step: str
+    cart_id: str
+    cart_version: int
+    items: list[dict[str, Any]]
+    total_cents: int
+    currency: str
+    payment: dict[str, Any]
+    shipping_address: dict[str, Any] | None
+    failure: dict[str, Any] | None
+    version: int
+    created_at: datetime
+    lease_until: datetime
+
+    @classmethod
+    def of(cls, row: OrderRow) -> Self:
+        """The snapshot of a loaded row."""
+        return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__})
+
+    def after(self, changes: dict[str, Any]) -> Self:
+        """The snapshot after `changes`, one version on."""
+        known = {k: v for k, v in changes.items() if k in self.__dataclass_fields__}
+        return replace(self, version=self.version + 1, **known)
+
+    def document(self) -> dict[str, Any]:
+        """The order as the contract shows it."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "items": self.items,
+            "total_cents": self.total_cents,
+            "currency": self.currency,
+            "created_at": rfc3339(self.created_at),
+            "version": self.version,
+            "shipping_address": self.shipping_address,
+        }
+
+    def event_data(self) -> dict[str, Any]:
+        """The snapshot that events carry; addresses and payments stay here."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "user_id": self.user_id,
+            "cart_id": self.cart_id,
+            "items": self.items,
+            "total_cents": self.total_cents,
+            "currency": self.currency,
+            "created_at": rfc3339(self.created_at),
+            "version": self.version,
+        }

@@ -1,0 +1,35 @@
+"""What orders' routes, saga and loops are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from chassis.clock import Clock
+from chassis.db import Database
+from chassis.http_client import ServiceClient
+from chassis.trust import RevocationList
+from orders.payment import PaymentGateway
+from orders.settings import Settings
+from orders.tokens import TokenIssuer
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The infrastructure of one orders process."""
+
+    settings: Settings
+    database: Database
+    catalog: ServiceClient
+    cart: ServiceClient
+    payment: PaymentGateway
+    clock: Clock
+    issuer: TokenIssuer
+    revocations: RevocationList
+
+
+def ports() -> Ports:
+    """The ports of the running app."""
+    found: Ports = current_app.extensions["feira"]
+    return found

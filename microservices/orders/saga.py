@@ -1,0 +1,250 @@
+"""The checkout saga: reserve, pay, confirm; on failure the compensations in reverse.
+
+`order.step` says what is to be done next, so a saga goes on from wherever a crash left it, in
+whichever process takes it over. Every call to another service is idempotent by the order's id,
+every write is fenced by the order's version, and no transaction is open during a call.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from chassis.http_client import Unreachable
+from chassis.problems import Unavailable
+from orders.history import Answer, Entry, advance
+from orders.order import Order
+from orders.payment import Charge, PaymentDeclined, PaymentFailed, PaymentUnknown
+from orders.ports import Ports
+
+RETRY_PAUSE = 0.05
+LONGEST_RETRY = 60.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass over a saga by one worker.
+
+    Attributes:
+        ports: the process's infrastructure.
+        deadline: on the monotonic clock; no call waits beyond it.
+        attempt: how often the saga's present step was begun before, counting from 1.
+        forward: finish the order if possible; otherwise undo it.
+    """
+
+    ports: Ports
+    deadline: float
+    attempt: int = 1
+    forward: bool = True
+    catalog_tokens: list[str] | None = None
+
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self.deadline - time.monotonic())
+
+
+def run(this: Run, order: Order) -> Order:
+    """Bring an order as far as it goes now: to its end, or to a step that must wait.
+
+    Raises:
+        LeaseLost: another worker took it over.
+    """
+    if not this.forward and order.step in ("reserve", "pay"):
+        order = _undo(this, order, [], _gave_up())
+    steps = {"reserve": _reserve, "pay": _pay, "compensate": _compensate}
+    while order.step != "done":
+        before = order
+        order = steps[order.step](this, order)
+        if order.step == before.step:
+            break
+    return order
+
+
+def _reserve(this: Run, order: Order) -> Order:
+    lines = [{"product_id": i["product_id"], "quantity": i["quantity"]} for i in order.items]
+    ttl = this.ports.settings.reservation_ttl_seconds
+    try:
+        answer = this.ports.catalog.call(
+            "POST",
+            "/api/reservations",
+            body={"id": order.id, "items": lines, "ttl_seconds": ttl},
+            deadline=this.deadline,
+            repeatable=True,
+        )
+    except Unreachable:
+        # Nothing was sent, so there is nothing to release: the order ends here, and trying
+        # again with the same key starts afresh.
+        entry = Entry("reserve", "failed", this.attempt, "the catalog could not be reached")
+        return _fail(this, order, [entry], _unavailable("The catalog cannot be reached."))
+    except Unavailable:
+        # It was sent and may still arrive: the release leaves a tombstone that refuses it then.
+        entry = Entry("reserve", "unknown", this.attempt, "no answer from the catalog")
+        return _undo(this, order, [entry], _unavailable("The catalog did not answer in time."))
+    if answer.status == 201:
+        if this.catalog_tokens is not None:
+            this.catalog_tokens.append(answer.headers.get("X-Consistency-Token", ""))
+        return _reserved(this, order, answer.body["lines"])
+    failure = dict(answer.body) | {"final": answer.status == 409}
+    entry = Entry("reserve", "refused", this.attempt, str(failure.get("detail", "")))
+    if answer.status == 409 and failure.get("type", "").endswith("insufficient-stock"):
+        return _fail(this, order, [entry], failure)
+    return _undo(this, order, [entry], _unavailable("The catalog refused the reservation."))
+
+
+def _reserved(this: Run, order: Order, lines: list[dict[str, Any]]) -> Order:
+    # The catalog's prices at this moment are the ones that are charged, whatever the cart said.
+    items = [
+        {
+            "product_id": line["product_id"],
+            "name": line["name"],
+            "quantity": line["quantity"],
+            "unit_price_cents": line["unit_price_cents"],
+        }
+        for line in lines
+    ]
+    changes = {
+        "status": "reserved",
+        "step": "pay",
+        "items": items,
+        "total_cents": sum(i["quantity"] * i["unit_price_cents"] for i in items),
+        "currency": lines[0]["currency"],
+    }
+    entries = [Entry("reserve", "succeeded", this.attempt), Entry("pay", "started")]
+    return advance(this.ports, order, changes, entries)
+
+
+def _pay(this: Run, order: Order) -> Order:
+    charge = Charge(order.id, order.total_cents, order.currency, order.payment["token"])
+    entries: list[Entry] = []
+    most = this.ports.settings.payment_attempts
+    for attempt in range(1, most + 1):
+        timeout = min(this.ports.settings.payment_timeout_seconds, this.remaining())
+        try:
+            this.ports.payment.charge(charge, timeout)
+            return _confirm(this, order, [*entries, Entry("pay", "succeeded", attempt)])
+        except PaymentDeclined as error:
+            entries.append(Entry("pay", "refused", attempt, str(error)))
+            return _undo(this, order, entries, _problem(402, "payment-declined", str(error)))
+        except PaymentUnknown as error:
+            entries.append(Entry("pay", "unknown", this.attempt, str(error)))
+            if this.attempt >= most:
+                return _undo(this, order, entries, _unavailable("The payment did not answer."))
+            return _wait_for_payment(this, order, entries)
+        except PaymentFailed as error:
+            entries.append(Entry("pay", "failed", attempt, str(error)))
+            time.sleep(min(this.remaining(), RETRY_PAUSE * 2**attempt * random.random()))
+    return _undo(this, order, entries, _problem(502, "payment-error", "The payment failed."))
+
+
+def _wait_for_payment(this: Run, order: Order, entries: list[Entry]) -> Order:
+    # The money may have been taken. Stock stays held, and the recovery asks again later.
+    now = this.ports.clock.now()
+    pause = min(LONGEST_RETRY, this.ports.settings.recovery_seconds * 2**this.attempt)
+    changes = {"status": "pending", "lease_until": now, "retry_at": now + timedelta(seconds=pause)}
+    return advance(this.ports, order, changes, entries)
+
+
+def _confirm(this: Run, order: Order, entries: list[Entry]) -> Order:
+    changes = {"status": "confirmed", "step": "done", "payment": _without_token(order)}
+    document = order.after(changes).document()
+    return advance(
+        this.ports,
+        order,
+        changes,
+        [*entries, Entry("confirm", "succeeded")],
+        paid="captured",
+        answer=Answer(201, document),
+    )
+
+
+def _undo(this: Run, order: Order, entries: list[Entry], failure: dict[str, Any]) -> Order:
+    changes = {"step": "compensate", "failure": failure}
+    return advance(this.ports, order, changes, [*entries, Entry("release", "started")])
+
+
+def _compensate(this: Run, order: Order) -> Order:
+    entries = []
+    refunded = False
+    try:
+        refunded = this.ports.payment.cancel(order.id)
+        entries.append(Entry("refund", "succeeded" if refunded else "not needed", this.attempt))
+        this.ports.catalog.call(
+            "DELETE", f"/api/reservations/{order.id}", deadline=this.deadline, repeatable=True
+        )
+        entries.append(Entry("release", "succeeded", this.attempt))
+    except (Unavailable, PaymentFailed, PaymentUnknown) as error:
+        entries.append(Entry("release", "failed", this.attempt, str(error)))
+        return _compensate_later(this, order, entries, refunded)
+    if order.status == "cancelled":
+        changes = {"step": "done", "payment": _without_token(order)}
+        return advance(this.ports, order, changes, entries, paid="refunded" if refunded else None)
+    assert order.failure is not None, "an order is undone for a reason"
+    return _fail(this, order, entries, order.failure, refunded)
+
+
+def _compensate_later(this: Run, order: Order, entries: list[Entry], refunded: bool) -> Order:
+    now = this.ports.clock.now()
+    pause = min(LONGEST_RETRY, this.ports.settings.recovery_seconds * 2 ** min(this.attempt, 6))
+    changes = {"lease_until": now, "retry_at": now + timedelta(seconds=pause)}
+    return advance(this.ports, order, changes, entries, paid="refunded" if refunded else None)
+
+
+def _fail(
+    this: Run,
+    order: Order,
+    entries: list[Entry],
+    failure: dict[str, Any],
+    refunded: bool = False,
+) -> Order:
+    changes = {
+        "status": "failed",
+        "step": "done",
+        "failure": failure,
+        "payment": _without_token(order),
+    }
+    # A refusal is the key's final answer. When it was only that something was away, the key is
+    # free again: the same request may be sent once more and succeed.
+    final = failure.get("final", True)
+    document = {k: v for k, v in failure.items() if k != "final"}
+    return advance(
+        this.ports,
+        order,
+        changes,
+        [*entries, Entry("fail", "succeeded", detail=str(failure.get("detail", "")))],
+        paid="refunded" if refunded else None,
+        answer=Answer(int(failure["status"]), document) if final else "free",
+    )
+
+
+def _without_token(order: Order) -> dict[str, Any]:
+    return {"method": order.payment["method"]}
+
+
+def _problem(status: int, slug: str, detail: str, *, final: bool = True) -> dict[str, Any]:
+    titles = {
+        402: "Payment declined",
+        502: "Payment provider error",
+        503: "Temporarily unavailable",
+    }
+    return {
+        "type": f"/problems/{slug}",
+        "title": titles[status],
+        "status": status,
+        "detail": detail,
+        "final": final,
+    }
+
+
+def _unavailable(detail: str) -> dict[str, Any]:
+    return _problem(503, "checkout-unfinished", detail, final=False)
+
+
+def _gave_up() -> dict[str, Any]:
+    return _unavailable("The checkout was interrupted for too long.")

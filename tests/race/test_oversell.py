@@ -1,0 +1,110 @@
+"""Promises 1 and 2: nothing is sold that is not there, and no deadlock reaches a client."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import httpx
+
+from chassis.ids import new_id
+from local.stack import Stack
+from tests.race.rig import FULL, counted, figure, ledgers, own_shops, slug, together
+from tests.shop import Account, Shop, wait_until
+
+CLIENTS, ATTEMPTS, STOCK = (200, 2000, 100) if FULL else (100, 200, 20)
+RESERVERS, RESERVATIONS, CHECKOUTS = (16, 1200, 800) if FULL else (12, 20, 20)
+
+
+def test_no_more_is_sold_than_is_there(stack: Stack, shop: Shop) -> None:
+    product = shop.new_product(stock=STOCK)["id"]
+    users = [shop.new_user() for _ in range(10)]
+    per_client = ATTEMPTS // CLIENTS
+    with own_shops(stack, CLIENTS, timeout=60) as shops:
+        # Every cart is filled while the shelf is full, so that every attempt reaches checkout.
+        carts = together(
+            [lambda s=each: [s.new_cart((product, 1)) for _ in range(per_client)] for each in shops]
+        )
+
+        def buy(number: int) -> list[httpx.Response]:
+            user = users[number % len(users)]
+            return [shops[number].checkout(user, cart) for cart in carts[number]]
+
+        bought = together([lambda n=n: buy(n) for n in range(CLIENTS)], seconds=110)
+    answers = [answer for each in bought for answer in each]
+    figure("promise 1", f"stock {STOCK}, {CLIENTS} clients: {counted(map(slug, answers))}")
+
+    outcomes = [slug(answer) for answer in answers]
+    assert set(outcomes) == {"201", "409 insufficient-stock"}
+    assert outcomes.count("201") == STOCK
+    assert {a.json()["status"] for a in answers if a.status_code == 201} == {"confirmed"}
+    refused = next(a.json() for a in answers if a.status_code == 409)
+    assert refused["lines"] == [{"product_id": product, "requested": 1, "available": 0}]
+    assert shop.stock(product) == 0
+    wait_until(lambda: ledgers(stack, [product])[product].sold == STOCK)
+    assert ledgers(stack, [product])[product].balanced
+
+
+def test_orders_of_the_same_products_in_any_order_do_not_deadlock(
+    stack: Stack, shop: Shop, customer: Account
+) -> None:
+    start = 10_000
+    products = [shop.new_product(stock=start)["id"] for _ in range(7)]
+    headers = {"X-Service-Token": stack.secrets.service_token}
+    urls = [stack.services.url(name) for name in ("catalog-1", "catalog-2")]
+    deadlocks = _deadlocks(stack)
+
+    def some_lines() -> list[tuple[int, int]]:
+        return [(each, random.randint(1, 3)) for each in random.sample(products, 5)]
+
+    def reserve(client: httpx.Client) -> tuple[list[str], list[str]]:
+        """Reserve, then sell, give back or keep, each through either instance."""
+        statuses, made = [], []
+        for _ in range(RESERVATIONS):
+            items = [{"product_id": p, "quantity": q} for p, q in some_lines()]
+            body = {"id": new_id(), "items": items}
+            base = f"{random.choice(urls)}/api/reservations"
+            statuses.append(client.post(base, json=body))
+            made.append(body["id"])
+            one = f"{random.choice(urls)}/api/reservations/{body['id']}"
+            after = random.choice(["commit", "release", "keep"])
+            if after == "commit":
+                statuses.append(client.post(f"{one}/commit"))
+            elif after == "release":
+                statuses.append(client.delete(one))
+        return [slug(answer) for answer in statuses], made
+
+    def check_out(own: Shop) -> tuple[list[str], list[str]]:
+        carts = [own.new_cart(*some_lines()) for _ in range(CHECKOUTS // 4)]
+        return [slug(own.checkout(customer, cart)) for cart in carts], []
+
+    clients = [httpx.Client(headers=headers, timeout=30, trust_env=False) for _ in range(RESERVERS)]
+    with own_shops(stack, 4) as shops:
+        works: list[Callable[[], tuple[list[str], list[str]]]] = [
+            *(lambda c=c: reserve(c) for c in clients),
+            *(lambda s=s: check_out(s) for s in shops),
+        ]
+        done = together(works, seconds=110)
+    statuses = [status for each, _ in done for status in each]
+    waited = _deadlocks(stack) - deadlocks
+    figure("promise 2", f"5 of 7 products each: {counted(statuses)}; deadlocks inside: {waited}")
+
+    assert set(statuses) == {"201", "204"}
+    assert waited == 0  # the locks are taken in one order: not even one that is tried again
+    after = ledgers(stack, products)
+    assert all(each.balanced and each.brought == start for each in after.values()), after
+    _give_back(clients[0], urls[0], [each for _, made in done for each in made])
+    for client in clients:
+        client.close()
+    assert all(each.balanced for each in ledgers(stack, products).values())
+
+
+def _deadlocks(stack: Stack) -> int:
+    found = stack.cluster.query("SELECT deadlocks FROM pg_stat_database WHERE datname = 'catalog'")
+    return int(str(found[0][0]))
+
+
+def _give_back(client: httpx.Client, url: str, reservations: list[str]) -> None:
+    """Leave nothing held or sold for orders that never were."""
+    for reservation in reservations:
+        assert client.delete(f"{url}/api/reservations/{reservation}").status_code == 204
