@@ -37,7 +37,8 @@ class Database:
         Args:
             name: of the service; the prefix of its consistency tokens.
             dsn: libpq URI with every host of the cluster.
-            pool_size: connections per pool; there are two, writes and reads.
+            pool_size: connections per pool; there are two, statements on the primary and reads,
+                and half as many for transactions of several statements.
             wait_seconds: the longest silence of PostgreSQL before a call is given up.
             application_name: as shown in pg_stat_activity.
         """
@@ -46,11 +47,18 @@ class Database:
         self.primary = engine_for(
             dsn,
             "read-write",
+            transactions=True,
+            pool_size=(pool_size + 1) // 2,
+            wait_seconds=wait_seconds,
+            application_name=application_name,
+        )
+        self._autocommit = engine_for(
+            dsn,
+            "read-write",
             pool_size=pool_size,
             wait_seconds=wait_seconds,
             application_name=application_name,
         )
-        self._autocommit = self.primary.execution_options(isolation_level="AUTOCOMMIT")
         self.reader = engine_for(
             dsn,
             "prefer-standby",
@@ -142,7 +150,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close every pooled connection (after a fork, at shutdown)."""
-        for engine in (self.primary, self.reader):
+        for engine in (self.primary, self._autocommit, self.reader):
             engine.dispose()
 
 

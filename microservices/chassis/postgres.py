@@ -42,13 +42,21 @@ class NoHostServes(psycopg2.OperationalError):
 
 
 def engine_for(
-    dsn: str, want: Want, *, pool_size: int, wait_seconds: float, application_name: str
+    dsn: str,
+    want: Want,
+    *,
+    transactions: bool = False,
+    pool_size: int,
+    wait_seconds: float,
+    application_name: str,
 ) -> Engine:
     """An engine whose connections go to the primary, or to a standby while one serves.
 
     Args:
         dsn: libpq URI that names every host of the cluster.
         want: `read-write` finds the primary; `prefer-standby` takes any host as a last choice.
+        transactions: begin and commit around the statements of a session; otherwise each is its
+            own transaction, and one round trip.
         pool_size: the connections that this process may hold.
         wait_seconds: the longest silence of the server before the connection is dropped.
         application_name: as shown in pg_stat_activity.
@@ -65,8 +73,9 @@ def engine_for(
         # Reads come back to a standby that has returned, writes to nothing older than this.
         pool_recycle=30 if want == "prefer-standby" else 300,
         pool_use_lifo=True,
-        # A read is one statement and one round trip, without BEGIN and ROLLBACK around it.
-        isolation_level="READ COMMITTED" if want == "read-write" else "AUTOCOMMIT",
+        # Never set per use: going back costs a round trip, and when that fails the connection's
+        # place in the pool is lost for good.
+        isolation_level="READ COMMITTED" if transactions else "AUTOCOMMIT",
     )
     event.listen(engine, "handle_error", _drop_connection_that_turned_read_only)
     return engine

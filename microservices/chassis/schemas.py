@@ -18,7 +18,6 @@ PROSE = rf"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f{_DIRECTIONS}]*
 TOP_ID = 2**53 - 1
 
 Id = Annotated[int, Field(ge=1, le=TOP_ID)]
-Cents = Annotated[int, Field(ge=0, le=10**12)]
 Quantity = Annotated[int, Field(ge=1, le=10_000)]
 
 
