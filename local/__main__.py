@@ -39,7 +39,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     every = parser.add_subparsers(dest="command", required=True)
     every.add_parser("run", help="start everything and stay until Ctrl-C")
     every.add_parser("stop", help="end everything that runs in this clone")
-    every.add_parser("status", help="show the processes, their memory, and whether the shop is open")
+    every.add_parser(
+        "status", help="show the processes, their memory, and whether the shop is open"
+    )
     every.add_parser("audit", help="prove the stock and payment invariants of the running system")
     logs = every.add_parser("logs", help="follow the logs")
     logs.add_argument("process", nargs="?", help="only of this process")

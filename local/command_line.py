@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from local.errors import StackError
 from local.launch import PROCESS, STACK
@@ -13,7 +15,7 @@ from local.settings import REPOSITORY, Settings, inherited_environment
 
 
 class CommandLine:
-    """One loaded service that runs commands until it is closed. Used by one thread at a time."""
+    """One loaded service that runs commands in a `with` block. Used by one thread at a time."""
 
     def __init__(self, settings: Settings, services: Services, service: str) -> None:
         self._name = f"{service}-commands"
@@ -46,13 +48,15 @@ class CommandLine:
             reason = f"{command} failed" if answer else f"ended before {command} was done"
             raise StackError(reason, process=self._name, log=self._log)
 
-    def close(self) -> None:
-        """Let it end, and wait until it has."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Let it end, or end it at once after a failure; a half-done transaction is undone."""
         assert self._running.stdin and self._running.stdout
-        try:
-            self._running.stdin.close()
-            self._running.wait(timeout=10)
-        except (OSError, subprocess.TimeoutExpired):
+        if kind is not None:
             self._running.kill()
-            self._running.wait()
+        with suppress(OSError):
+            self._running.stdin.close()
+        self._running.wait()
         self._running.stdout.close()

@@ -32,7 +32,7 @@ def run() -> int:
     """Start the stack, show where it is, and keep it until Ctrl-C."""
     settings = read_settings()
     progress = Progress(settings.feira_started)
-    existing = _recorded(settings)
+    existing = _open_or_starting(settings, progress)
     if existing is not None:
         progress.say("Feira is already running in this clone.")
         report.show_table(progress.console, existing)
@@ -131,6 +131,18 @@ def _recorded(settings: Settings) -> Stack | None:
         return None
     stack = Stack(read_settings(feira_home=settings.feira_home, **ports))
     return stack if stack.running() else None
+
+
+def _open_or_starting(settings: Settings, progress: Progress) -> Stack | None:
+    """As `_recorded`, but only if it is open; a start that is under way is waited for."""
+    mine = Stack(settings)
+    if mine.starting():
+        with progress.step("Waited for another `make run` of this clone"):
+            while mine.starting():
+                time.sleep(0.2)
+    found = _recorded(settings)
+    # What a start that was broken off has left is ended by the next one.
+    return found if found is not None and found.is_open() else None
 
 
 def stop() -> int:

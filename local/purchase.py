@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 from local.errors import StackError
-from local.web import Answer, call
+from local.http_call import Answer, call
 
 PROBE_EMAIL = "sonda@feira.local"
 NAME = "purchase"

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from local.errors import StackError
+from local.http_call import call
 from local.process import Process
 from local.settings import Settings
 from local.supervision import State, Supervisor
-from local.web import call
 
 # Starts of one process within one start of the stack; after the last one it is given up on.
 _ATTEMPTS = 4

@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.table import Table
 
 from local.errors import StackError, last_lines
+from local.http_call import call
 from local.memory import family_bytes, pss_bytes
 from local.progress import Progress
 from local.secrets import secrets_file
 from local.stack import Stack
 from local.supervision import NAME as SUPERVISOR
-from local.web import call
 
 OPERATOR_EMAIL = "operador@feira.local"
 CUSTOMER_EMAIL = "cliente@feira.local"

@@ -97,7 +97,6 @@ class Services:
                 self._cluster.url("catalog_owner", secrets.catalog_owner_password, "catalog")
             ),
             "ORDERS_URL": self.url("orders"),
-            "JWKS_URL": f"{self.url('orders')}/.well-known/jwks.json",
         }
 
     def _cart(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -28,8 +28,6 @@ from local.services import WITH_DATABASE, Services
 from local.settings import Settings
 from local.supervision import Supervisor
 from local.web import check_ports
-
-_STOP_SECONDS = 45
 
 
 class Stack:
@@ -52,6 +50,7 @@ class Stack:
         self.processes: dict[str, Process] = {}
         # Set to stop at once instead of gracefully.
         self.hurry = threading.Event()
+        self._open_mark = settings.run / "open"
 
     @property
     def url(self) -> str:
@@ -84,6 +83,18 @@ class Stack:
         """Whether this stack's supervisor lives."""
         return self.supervisor.pid is not None and self.supervisor.answers()
 
+    def is_open(self) -> bool:
+        """Whether the last start went through to its end."""
+        return self._open_mark.exists()
+
+    def starting(self) -> bool:
+        """Whether somebody is just bringing this stack up."""
+        try:
+            with self._alone():
+                return False
+        except StackError:
+            return True
+
     def wait_ready(self, names: Iterable[str] | None = None, seconds: float | None = None) -> None:
         """Wait until processes (all, unless named) serve; raises StackError if one does not."""
         self.readiness.wait(self.processes, self.processes if names is None else names, seconds)
@@ -112,19 +123,18 @@ class Stack:
 
     def _start(self) -> None:
         self.readiness.begin()
+        self._open_mark.unlink(missing_ok=True)
         self._end_leftovers(patience=10)
         check_ports(self.settings)
         self.processes = {process.name: process for process in self._table()}
         self.supervisor.configure(self.processes.values())
-        record = json.dumps(self.settings.ports)
-        (self.settings.run / "ports.json").write_text(record, "utf-8")
+        (self.settings.run / "ports.json").write_text(json.dumps(self.settings.ports), "utf-8")
         with self.progress.step("PostgreSQL prepared, supervisor started"):
             self.readiness.together(self.supervisor.start, self.cluster.prepare_primary)
         has_standby = self.cluster.prepare_standby()
         with ExitStack() as loaded:
             commands = {
-                service: loaded.enter_context(closing(self._commands(service)))
-                for service in WITH_DATABASE
+                service: loaded.enter_context(self._commands(service)) for service in WITH_DATABASE
             }
             self._start_early(has_standby)
             self._prepare_data(commands, has_standby)
@@ -134,6 +144,7 @@ class Stack:
                 gateway_url = f"http://127.0.0.1:{self.settings.port}"
                 Shopper(gateway_url, self.secrets.probe_password).buy_and_undo()
                 commands["orders"].run("forget-probe")
+        self._open_mark.touch()
 
     def _prepare_data(self, commands: dict[str, CommandLine], has_standby: bool) -> None:
         with self.progress.step("PostgreSQL primary accepts connections"):
@@ -168,7 +179,7 @@ class Stack:
             kept = self.cluster.ensure_slot()
             if has_standby and kept and self._streams(seconds=20):
                 return
-            self.supervisor.stop_processes([postgres.STANDBY], self.readiness.cancelled.is_set)
+            self.supervisor.stop_processes([postgres.STANDBY], self._timer(20))
             self.cluster.clone_standby()
             self.readiness.forget(postgres.STANDBY)
             self.supervisor.start_process(postgres.STANDBY)
@@ -195,24 +206,34 @@ class Stack:
 
     def command(self, service: str, command: str) -> None:
         """Run a command of a service, such as `seed`; raises StackError with its log."""
-        with closing(self._commands(service)) as commands:
+        with self._commands(service) as commands:
             commands.run(command)
 
     def down(self) -> None:
         """Stop everything in order, then make sure that nothing is left. Bounded in time."""
         self.readiness.cancelled.set()
-        limit = time.monotonic() + _STOP_SECONDS
-
-        def give_up() -> bool:
-            return self.hurry.is_set() or time.monotonic() > limit
-
         if self.running():
-            self._stop_stages(give_up)
+            for stage in sorted(Stage, reverse=True):
+                with self.progress.step(f"{stage.name.capitalize()} stopped"):
+                    self._stop_stage(stage)
             self.supervisor.shutdown()
-            while self.supervisor.pid and not give_up():
+            has_time = self._timer(10)
+            while self.supervisor.pid and has_time():
                 time.sleep(0.05)
-        self._end_leftovers(patience=0 if give_up() else 5)
+        self._end_leftovers(patience=0 if self.hurry.is_set() else 5)
         self.supervisor.reap()
+
+    def _stop_stage(self, stage: Stage) -> None:
+        stages = self.supervisor.stages()
+        names = [name for name, its_stage in stages.items() if its_stage == stage]
+        # While they start, services have nothing to finish, and are slow to answer.
+        cut_short = stage is Stage.SERVICES and not self.is_open()
+        self.supervisor.stop_processes(names, self._timer(3 if cut_short else 30))
+
+    def _timer(self, seconds: float) -> Callable[[], bool]:
+        """A function that tells whether there is time left, and nobody is in a hurry."""
+        limit = time.monotonic() + seconds
+        return lambda: time.monotonic() < limit and not self.hurry.is_set()
 
     def _end_leftovers(self, patience: float) -> None:
         end_leftovers(self.settings.feira_home, patience=patience)
@@ -230,7 +251,7 @@ class Stack:
 
     def restart(self, name: str) -> None:
         """Stop one process, start it again and wait until it is ready."""
-        self.supervisor.stop_processes([name], self.readiness.cancelled.is_set)
+        self.supervisor.stop_processes([name], self._timer(30))
         self.readiness.forget(name)
         self.supervisor.start_process(name)
         self.wait_ready([name])

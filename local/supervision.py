@@ -183,18 +183,24 @@ class Supervisor:
         with suppress(xmlrpc.client.Fault):  # it already runs
             self._call("startProcess", name, False)
 
-    def stop_processes(self, names: Iterable[str], give_up: Callable[[], bool]) -> None:
-        """Stop processes side by side and wait until all are down."""
+    def stop_processes(self, names: Iterable[str], has_time: Callable[[], bool]) -> None:
+        """Stop processes side by side; those still there when the time is over are killed."""
         wanted = list(names)
         for name in wanted:
             with suppress(xmlrpc.client.Fault):  # it does not run
                 self._call("stopProcess", name, False)
-        down = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
-        while not give_up():
-            states = self.states()
-            if all(states[name].state in down for name in wanted if name in states):
+        while has_time():
+            if not self._up(wanted):
                 return
             time.sleep(0.05)
+        for name in self._up(wanted):
+            with suppress(xmlrpc.client.Fault):  # it has just ended
+                self._call("signalProcess", name, "KILL")
+
+    def _up(self, names: Iterable[str]) -> list[str]:
+        states = self.states()
+        down = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
+        return [name for name in names if name in states and states[name].state not in down]
 
     def states(self) -> dict[str, State]:
         """All processes, by name."""

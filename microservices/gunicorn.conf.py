@@ -9,7 +9,7 @@ from gunicorn import util
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WORKERS", "1"))
-worker_class = "gthread"
+worker_class = "chassis.worker.Worker"
 threads = int(os.environ.get("THREADS", "16"))
 # Longer than the gateway keeps its side open: it never reuses a connection that we are closing.
 keepalive = 75

@@ -11,7 +11,7 @@ from cart.ports import ports
 from cart.schemas import CartPath, CartShown, ItemPath, NewCart, NewItem, NewQuantity
 from chassis.auth import allow
 from chassis.consistency import TOKEN_HEADER
-from chassis.schemas import json_response
+from chassis.schemas import json_response, no_content
 
 api = APIBlueprint("carts", __name__, url_prefix="/api/carts", abp_tags=[Tag(name="Carts")])
 
@@ -33,7 +33,7 @@ def get_cart(path: CartPath) -> Response:
 @allow("public")
 def delete_cart(path: CartPath) -> Response:
     carts.drop(ports(), path.cart_id)
-    return Response(status=204)
+    return no_content()
 
 
 @api.post("/<cart_id>/items", responses={200: CartShown}, summary="Put more of a product in")

@@ -203,11 +203,11 @@ def _lock(session: Session, product_id: int) -> Product:
 
 
 def _apply(session: Session, branch: Branch, product: Product, fields: dict[str, Any]) -> Offer:
+    if "category_id" in fields and session.get(Category, fields["category_id"]) is None:
+        raise CategoryNotFound(f"There is no category {fields['category_id']}.")
     for name, value in fields.items():
         setattr(product, name, value)
     product.version += 1
-    if "category_id" in fields and session.get(Category, fields["category_id"]) is None:
-        raise CategoryNotFound(f"There is no category {fields['category_id']}.")
     session.flush()
     session.expire(product)
     offer = find(session, product.id, branch.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from flask import request
+from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field, WithJsonSchema
 
@@ -17,7 +17,7 @@ from catalog.routes import find_offer
 from chassis.auth import allow
 from chassis.consistency import TOKEN_HEADER
 from chassis.problems import Problem
-from chassis.schemas import TOP_ID, Body, Parameters, Quantity, Shown
+from chassis.schemas import TOP_ID, Body, Parameters, Quantity, Shown, json_response
 
 api = APIBlueprint(
     "produtos", __name__, url_prefix="/api/produtos", abp_tags=[Tag(name="Contrato em português")]
@@ -99,7 +99,7 @@ def consultar_estoque(path: ProdutoPath, query: ConsultaEstoque) -> dict[str, An
 
 @api.put("/<int:produto_id>/estoque", responses={200: Resposta}, summary="Muda o estoque")
 @allow("operator")
-def mudar_estoque(path: ProdutoPath, body: MudancaEstoque) -> dict[str, Any]:
+def mudar_estoque(path: ProdutoPath, body: MudancaEstoque) -> Response:
     delta = body.quantidade if body.operacao == "adicionar" else -body.quantidade
     branch = Branch(ports().branch, ports().clock)
     try:
@@ -108,7 +108,8 @@ def mudar_estoque(path: ProdutoPath, body: MudancaEstoque) -> dict[str, Any]:
         )
     except InsufficientStock as error:
         raise EstoqueInsuficiente("Estoque insuficiente", success=False) from error
-    return {"success": True, "data": _produto(offer)}
+    document = {"success": True, "data": _produto(offer)}
+    return json_response(document, X_Consistency_Token=ports().database.token())
 
 
 def _produto(offer: Offer) -> dict[str, Any]:

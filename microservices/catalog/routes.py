@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
@@ -30,7 +31,9 @@ from catalog.schemas import (
 from chassis.auth import allow
 from chassis.consistency import TOKEN_HEADER
 from chassis.problems import Unprocessable
-from chassis.schemas import Page, json_response
+from chassis.schemas import Page, json_response, no_content
+
+Found = TypeVar("Found")
 
 api = APIBlueprint(
     "products", __name__, url_prefix="/api", abp_tags=[Tag(name="Products and stock")]
@@ -59,8 +62,12 @@ def get_product(path: ProductPath) -> Response:
 @api.get("/products/<int:product_id>/stock", responses={200: StockShown}, summary="Stock check")
 @allow("public")
 def get_stock(path: ProductPath, query: StockQuery) -> Response:
-    offer = find_offer(ports(), path.product_id, _token())
-    rows = ports().database.read(lambda session: stock.on_hand(session, path.product_id), _token())
+    offer, rows = _found(
+        ports(),
+        path.product_id,
+        _token(),
+        lambda session: stock.levels(session, path.product_id, ports().branch),
+    )
     return json_response(
         {
             "product_id": path.product_id,
@@ -116,7 +123,7 @@ def delete_product(path: ProductPath) -> Response:
     ports().database.write(
         lambda session: products.deactivate(session, _branch(), path.product_id), repeatable=True
     )
-    return Response(status=204, headers={TOKEN_HEADER: ports().database.token()})
+    return no_content(X_Consistency_Token=ports().database.token())
 
 
 @api.post("/categories", responses={201: CategoryShown}, summary="Add a category")
@@ -154,13 +161,18 @@ def find_offer(at: Ports, product_id: int, token: str | None) -> Offer:
         ProductNotFound: there is none.
     """
 
-    def look(session: Any) -> Offer | None:
-        return products.find(session, product_id, at.branch)
+    return _found(
+        at, product_id, token, lambda session: products.find(session, product_id, at.branch)
+    )
 
-    offer = at.database.read(look, token) or at.database.read_primary(look)
-    if offer is None:
+
+def _found(
+    at: Ports, product_id: int, token: str | None, look: Callable[[Any], Found | None]
+) -> Found:
+    found = at.database.read(look, token) or at.database.read_primary(look)
+    if found is None:
         raise ProductNotFound(f"There is no product {product_id}.")
-    return offer
+    return found
 
 
 def _token() -> str | None:

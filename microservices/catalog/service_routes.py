@@ -19,7 +19,7 @@ from catalog.schemas import (
 from chassis.auth import allow
 from chassis.consistency import TOKEN_HEADER
 from chassis.problems import Unprocessable
-from chassis.schemas import json_response
+from chassis.schemas import json_response, no_content
 
 api = APIBlueprint("services", __name__, abp_tags=[Tag(name="For services only")])
 
@@ -41,14 +41,14 @@ def create_reservation(body: NewReservation) -> Response:
 @allow("service")
 def commit_reservation(path: ReservationPath) -> Response:
     reservations.commit(ports(), path.reservation_id)
-    return Response(status=204)
+    return no_content()
 
 
 @api.delete("/api/reservations/<reservation_id>", responses={204: None}, summary="Give stock back")
 @allow("service")
 def release_reservation(path: ReservationPath) -> Response:
     reservations.release(ports(), path.reservation_id)
-    return Response(status=204, headers={TOKEN_HEADER: ports().database.token()})
+    return no_content(X_Consistency_Token=ports().database.token())
 
 
 @api.get("/internal/products", responses={200: SnapshotList}, summary="Several products at once")

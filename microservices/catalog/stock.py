@@ -15,10 +15,13 @@ from catalog.problems import InsufficientStock, ProductNotFound
 from catalog.products import Branch, Offer, find, movement, tell
 
 
-def on_hand(session: Session, product_id: int) -> list[Stock]:
-    """The product's stock in every branch, in order of branch."""
+def levels(session: Session, product_id: int, branch: str) -> tuple[Offer, list[Stock]] | None:
+    """The product with this branch's stock, and its stock everywhere in order of branch."""
+    offer = find(session, product_id, branch)
+    if offer is None:
+        return None
     query = select(Stock).where(Stock.product_id == product_id).order_by(Stock.branch)
-    return list(session.scalars(query))
+    return offer, list(session.scalars(query))
 
 
 def adjust(session: Session, branch: Branch, product_id: int, delta: int, reason: str) -> Offer:

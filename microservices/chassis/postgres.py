@@ -26,6 +26,7 @@ READ_SECONDS = 2.0
 # How long a host that fell silent is tried after all others.
 SILENT_SECONDS = 10.0
 READ_ONLY_TRANSACTION = "25006"
+UNKNOWN_HOST = "could not translate host name"
 
 
 # What may take how long, unless the URI says otherwise.
@@ -157,6 +158,9 @@ def connector(dsn: str, want: Want, application_name: str) -> Callable[[], pg.co
                 )
             except psycopg2.OperationalError as error:
                 reason = str(error).strip().splitlines()[0] if str(error) else "no answer"
+                # The name of a host that is gone is looked for for a second or more each time.
+                if UNKNOWN_HOST in reason:
+                    host.fell_silent()
                 continue
             last_good[:] = [attempt]
             return connection

@@ -178,9 +178,11 @@ def _from_http(error: HTTPException) -> Response:
     problem = Problem(error.description or "")
     response = answer(problem)
     status = error.code or 500
+    # The gateway's name for it, which is that of RFC 9110.
+    name = "Content Too Large" if status == 413 else error.name
     document = problem.document() | {
-        "type": f"/problems/{error.name.lower().replace(' ', '-')}",
-        "title": error.name,
+        "type": f"/problems/{name.lower().replace(' ', '-')}",
+        "title": name,
         "status": status,
         "instance": g.get("request_id", ""),
     }

@@ -110,6 +110,15 @@ class Shown(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def no_content(**headers: str) -> Response:
+    """A 204 with headers (underscores in their names become hyphens)."""
+    response = Response(status=204, mimetype=None, content_type=None)
+    response.headers.pop("Content-Type", None)
+    for name, value in headers.items():
+        response.headers[name.replace("_", "-")] = value
+    return response
+
+
 def json_response(document: Any, status: int = 200, **headers: str) -> Response:
     """A JSON answer with headers (underscores in their names become hyphens)."""
     response = make_response(current_app.json.response(document))

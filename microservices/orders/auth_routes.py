@@ -10,7 +10,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from chassis.auth import allow, identity
 from chassis.consistency import TOKEN_HEADER
 from chassis.problems import Unauthenticated
-from chassis.schemas import json_response
+from chassis.schemas import json_response, no_content
 from orders import accounts, login_limit, revocation, sessions
 from orders.account_models import User
 from orders.account_schemas import (
@@ -65,7 +65,7 @@ def refresh(body: Refresh) -> Response:
 @allow("public")
 def logout(body: Refresh) -> Response:
     sessions.log_out(ports(), body.refresh_token)
-    return Response(status=204)
+    return no_content()
 
 
 @api.get("/auth/me", responses={200: AccountShown}, summary="The account of this token")

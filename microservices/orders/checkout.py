@@ -212,24 +212,8 @@ def _read_cart(ports: Ports, cart_id: str, deadline: float) -> dict[str, Any]:
 
 def _opened(ports: Ports, wish: PlaceOrder, cart: dict[str, Any]) -> Order | dict[str, Any]:
     """Claim the key and open the order, or what the key stands for already."""
-    now = ports.clock.now()
-    order = Order(
-        id=new_id(),
-        user_id=wish.user_id,
-        status="pending",
-        step="reserve",
-        cart_id=cart["id"],
-        cart_version=cart["version"],
-        items=[_item(line) for line in cart["items"]],
-        total_cents=cart["total_cents"],
-        currency=cart["currency"],
-        payment=wish.body["payment"],
-        shipping_address=wish.body.get("shipping_address"),
-        failure=None,
-        version=1,
-        created_at=now,
-        lease_until=lease(ports),
-    )
+    order = _new_order(ports, wish, cart)
+    now = order.created_at
     row = ports.database.call(
         "SELECT open_order(CAST(:order AS jsonb), :route, :key, :hash, CAST(:log AS jsonb),"
         " CAST(:events AS jsonb), :now, :lease, :oldest)",
@@ -257,6 +241,26 @@ def _opened(ports: Ports, wish: PlaceOrder, cart: dict[str, Any]) -> Order | dic
     if result["outcome"] == "busy":
         raise InProgress
     raise CartAlreadyOrdered("An order of this cart, as it stands, is under way or done.")
+
+
+def _new_order(ports: Ports, wish: PlaceOrder, cart: dict[str, Any]) -> Order:
+    return Order(
+        id=new_id(),
+        user_id=wish.user_id,
+        status="pending",
+        step="reserve",
+        cart_id=cart["id"],
+        cart_version=cart["version"],
+        items=[_item(line) for line in cart["items"]],
+        total_cents=cart["total_cents"],
+        currency=cart["currency"],
+        payment=wish.body["payment"],
+        shipping_address=wish.body.get("shipping_address"),
+        failure=None,
+        version=1,
+        created_at=ports.clock.now(),
+        lease_until=lease(ports),
+    )
 
 
 _OPENING_LOG = [

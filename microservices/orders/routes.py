@@ -83,13 +83,15 @@ def get_timeline(path: OrderPath) -> Response:
 @api.post("/api/orders/<order_id>/cancel", responses={200: OrderShown}, summary="Cancel an order")
 @allow("customer")
 def cancel_order(path: OrderPath) -> Response:
-    return _private(fulfilment.cancel(ports(), _visible(path)).document())
+    order = fulfilment.cancel(ports(), _visible(path))
+    return _private(order.document(), 200, **{TOKEN_HEADER: ports().database.token()})
 
 
 @api.post("/api/orders/<order_id>/status", responses={200: OrderShown}, summary="Move an order on")
 @allow("operator")
 def set_status(path: OrderPath, body: NewStatus) -> Response:
-    return _private(fulfilment.move_on(ports(), path.order_id, body.status).document())
+    order = fulfilment.move_on(ports(), path.order_id, body.status)
+    return _private(order.document(), 200, **{TOKEN_HEADER: ports().database.token()})
 
 
 @api.get("/internal/orders/<order_id>", responses={200: Verdict}, summary="For the catalog's sweep")

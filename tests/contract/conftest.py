@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.bodies import Bench
+from tests.contract.shelf import Shelf
 from tests.shop import Account, Shop
 
 
@@ -24,3 +25,8 @@ def unchanged(bench: Bench) -> Iterator[None]:
     before = bench.state()
     yield
     assert bench.state() == before
+
+
+@pytest.fixture
+def shelf(shop: Shop) -> Shelf:
+    return Shelf(shop)

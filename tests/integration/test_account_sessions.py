@@ -134,7 +134,7 @@ def test_the_keys_are_public_and_verify_the_tokens(
 
 @pytest.mark.parametrize(
     "authorization",
-    ["", "Bearer", "Bearer a.b.c", "bearer a b", "Basic YTpi", "Bearer " + "a" * 5000],
+    ["", "Bearer", "Bearer a.b.c", "bearer a b", "Basic YTpi", "Bearer " + "a" * 3500],
 )
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/auth/me"), ("GET", "/api/users"), ("POST", "/api/products")]

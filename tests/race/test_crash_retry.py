@@ -70,7 +70,9 @@ def test_orders_killed_during_checkouts(stack: Stack, shop: Shop, customer: Acco
         _end_all(stack, shops, customer, bought)
 
     kept = _orders(stack, customer)
-    confirmed = [order_id for found in kept.values() for order_id, status in found if status == "confirmed"]
+    confirmed = [
+        order_id for found in kept.values() for order_id, status in found if status == "confirmed"
+    ]
     figure(
         "promise 10",
         f"{KILLS} kills during {len(bought)} checkouts, {lost_answers} of them after the commit and "

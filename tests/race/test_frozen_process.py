@@ -88,9 +88,7 @@ def test_a_hanging_cart_service_is_an_answer_in_time(
     _cart_away(stack, shop, customer, "cart", {504})
 
 
-def _cart_away(
-    stack: Stack, shop: Shop, customer: Account, name: str, expected: set[int]
-) -> None:
+def _cart_away(stack: Stack, shop: Shop, customer: Account, name: str, expected: set[int]) -> None:
     product = shop.new_product(stock=5)["id"]
     cart = shop.new_cart((product, 1))
     asks: list[Callable[[], httpx.Response]] = [
