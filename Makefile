@@ -6,12 +6,12 @@ COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-e
 	--no-emit-index-url --no-emit-find-links --no-header $(OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test lint audit lock venv dev-venv python
+.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down test-docker
 
 help: ## List the commands
 	@echo "make COMMAND [SETTING=value ...]     for instance: make run PORT=9080"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r name text; do printf '  %-9s %s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '  %-11s %s\n' "$$name" "$$text"; done
 
 run: export FEIRA_STARTED := $(shell date +%s)
 run: venv ## Install what is missing, start everything, print where it is; Ctrl-C ends it
@@ -26,8 +26,8 @@ status: venv ## Show every process with its state and memory
 logs: venv ## Follow the logs of all processes, or of one: make logs P=orders
 	@exec $(VENV)/python -m local logs $(P)
 
-audit: venv ## Prove the stock and payment invariants of the running system
-	@exec $(VENV)/python -m local audit
+audit: $(if $(filter compose,$(ON)),python,venv) ## Prove the stock and payment invariants of the running system (ON=compose: of `make up`)
+	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) audit
 
 test: dev-venv ## Run every test that needs no Docker
 	$(VENV)/python -m pytest
@@ -51,7 +51,19 @@ lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--up
 	$(COMPILE) --extra local -c requirements/services.txt -o requirements/local.txt pyproject.toml
 	$(COMPILE) --extra local --extra dev -c requirements/local.txt -o requirements/dev.txt \
 		pyproject.toml
+	$(COMPILE) -o postgres/requirements.txt postgres/requirements.in
 
 python:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not there: Feira needs Python 3.11 or newer (make PYTHON=...)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Feira needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1) (make PYTHON=...)" >&2; exit 1; }
+
+# Docker with Compose v2, and Python with nothing installed, is all that these two need.
+up: python ## Build and start everything in containers, print where it is; the first time makes .env
+	@exec $(PYTHON) -m local.compose up
+
+down: python ## Remove the containers and networks; VOLUMES=1: the data too
+	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)
+
+test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a lost primary
+	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { echo "error: no Docker engine with Compose v2 answers; nothing of tests/docker was run: $$(ls tests/docker/test_*.py | xargs -n1 basename | xargs)" >&2; exit 1; }
+	FEIRA_DOCKER=1 $(VENV)/python -m pytest -v -s --timeout 900 tests/docker

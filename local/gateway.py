@@ -26,6 +26,10 @@ def process(settings: Settings, launcher: Launcher) -> Process:
         folder.mkdir(mode=0o700, exist_ok=True)
     # Kept with the data: a browser that was told to trust it should not be asked every day.
     ensure_certificate(*_certificate(settings))
+    for name, target in _links(settings).items():
+        link = home / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
     template = (NGINX / "nginx.conf.template").read_text("utf-8")
     configuration = home / "nginx.conf"
     configuration.write_text(render(template, placeholders(settings)), "utf-8")
@@ -65,20 +69,17 @@ def render(template: str, values: dict[str, str]) -> str:
 
 def placeholders(settings: Settings) -> dict[str, str]:
     """The value of every name that the template has."""
-    home = _home(settings)
-    certificate, key = _certificate(settings)
-    storefront = REPOSITORY / "storefront"
     values = {
-        "PID_FILE": home / "nginx.pid",
+        "PID_FILE": "nginx.pid",
         "ERROR_LOG": "stderr",
         # A pipe to the supervisor, which keeps and rotates it.
         "ACCESS_LOG": "/dev/stdout",
-        "TEMP_DIR": home / "tmp",
-        "CACHE_DIR": home / "cache",
+        "TEMP_DIR": "tmp",
+        "CACHE_DIR": "cache",
         "GATEWAY_HTTP_PORT": settings.port,
         "GATEWAY_HTTPS_PORT": settings.tls_port,
-        "TLS_CERTIFICATE": certificate,
-        "TLS_CERTIFICATE_KEY": key,
+        "TLS_CERTIFICATE": "tls.crt",
+        "TLS_CERTIFICATE_KEY": "tls.key",
         "RESOLVER": "",
         "CATALOG_SERVERS": _servers(
             settings.catalog_1_port,
@@ -89,13 +90,30 @@ def placeholders(settings: Settings) -> dict[str, str]:
         ),
         "CART_SERVERS": _servers(settings.cart_port),
         "ORDERS_SERVERS": _servers(settings.orders_port),
-        "FRAGMENTS_DIR": NGINX / "fragments",
-        "DOCS_DIR": NGINX / "docs",
-        "SWAGGER_DIR": _swagger(),
-        "STOREFRONT_DIR": storefront if storefront.exists() else NGINX / "html",
+        "FRAGMENTS_DIR": "fragments",
+        "DOCS_DIR": "docs",
+        "SWAGGER_DIR": "swagger",
+        "STOREFRONT_DIR": "storefront",
     }
     limits = {name.upper(): getattr(settings, name) for name in GatewaySettings.model_fields}
     return {name: str(value) for name, value in (values | limits).items()}
+
+
+def _links(settings: Settings) -> dict[str, Path]:
+    """What the configuration names relative to the gateway's folder, and where it is.
+
+    A path of the clone with a space in it could not be written in the template's places.
+    """
+    storefront = REPOSITORY / "storefront"
+    certificate, key = _certificate(settings)
+    return {
+        "tls.crt": certificate,
+        "tls.key": key,
+        "fragments": NGINX / "fragments",
+        "docs": NGINX / "docs",
+        "swagger": _swagger(),
+        "storefront": storefront if storefront.exists() else NGINX / "html",
+    }
 
 
 def _servers(*ports: int, options: str = "") -> str:

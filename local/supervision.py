@@ -60,7 +60,7 @@ stopsignal = {signal}
 stopwaitsecs = {seconds}
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = {logs}/{name}.log
+stdout_logfile = {log}
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 3
 """
@@ -125,7 +125,8 @@ class Supervisor:
             command=_escaped(command),
             signal=process.stop_signal,
             seconds=process.stop_seconds,
-            logs=_escaped(self._settings.logs),
+            # This one is expanded twice.
+            log=_escaped(_escaped(self._settings.logs / f"{process.name}.log")),
         )
 
     def start(self) -> None:

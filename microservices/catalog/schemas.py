@@ -19,6 +19,7 @@ from chassis.schemas import (
     Parameters,
     Quantity,
     Shown,
+    example,
     line,
 )
 
@@ -79,6 +80,17 @@ class IfMatch(Headers):
 
 
 class NewProduct(Body):
+    model_config = example(
+        {
+            "sku": "BOL-MILHO-12",
+            "name": "Bolo de milho",
+            "description": "Inteiro, 900 g.",
+            "category_id": 1,
+            "price_cents": 3990,
+            "stock": 20,
+        }
+    )
+
     sku: Sku
     name: Name
     description: Description = ""
@@ -100,11 +112,15 @@ class ProductChanges(Changes):
 
 
 class NewCategory(Body):
+    model_config = example({"slug": "paes-doces", "name": "Pães doces"})
+
     slug: Slug
     name: Name
 
 
 class StockAdjustment(Body):
+    model_config = example({"delta": -2, "reason": "Quebra"})
+
     delta: int = Field(
         ge=-MOST_UNITS,
         le=MOST_UNITS,

@@ -62,6 +62,11 @@ class Body(BaseModel):
         return cls.model_validate(json_data)
 
 
+def example(body: dict[str, Any]) -> ConfigDict:
+    """The configuration of a request that the API's pages show filled in like this."""
+    return ConfigDict(json_schema_extra={"examples": [body]})
+
+
 class Changes(Body):
     """A body that names what is to change: at least one field, and none of them null."""
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from chassis.auth import Role
 from chassis.ids import ULID_PATTERN
-from chassis.schemas import Body, Changes, Parameters, Shown, line
+from chassis.schemas import Body, Changes, Parameters, Shown, example, line
 from orders.passwords import LEAST_CHARACTERS, MOST_BYTES
 
 # The pattern of HTML's <input type=email>, with a dot in the domain.
@@ -57,12 +57,18 @@ OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
 class Registration(Body):
+    model_config = example(
+        {"email": "ana@example.com", "password": "uma-senha-bem-comprida", "name": "Ana Souza"}
+    )
+
     email: Email
     password: NewPassword
     name: Name
 
 
 class Credentials(Body):
+    model_config = example({"email": "ana@example.com", "password": "uma-senha-bem-comprida"})
+
     email: Email
     password: Password
 
@@ -72,6 +78,15 @@ class Refresh(Body):
 
 
 class NewUser(Registration):
+    model_config = example(
+        {
+            "email": "bia@example.com",
+            "password": "uma-senha-bem-comprida",
+            "name": "Bia Lima",
+            "role": "operator",
+        }
+    )
+
     role: Role
 
 

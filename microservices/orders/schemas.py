@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from chassis.ids import ULID_PATTERN
-from chassis.schemas import PRINTABLE, Body, Headers, Page, Parameters, Shown, line
+from chassis.schemas import PRINTABLE, Body, Headers, Page, Parameters, Shown, example, line
 
 Status = Literal[
     "pending",
@@ -63,6 +63,21 @@ class ShippingAddress(Body):
 
 
 class NewOrder(Body):
+    model_config = example(
+        {
+            "cart_id": "8WVqI9PCdRZpSh2l1vZvUBMo",
+            "payment": {"method": "card", "token": "tok_ok"},
+            "shipping_address": {
+                "recipient": "Ana Souza",
+                "street": "Rua das Flores",
+                "number": "10",
+                "city": "Campinas",
+                "state": "SP",
+                "postal_code": "13010-000",
+            },
+        }
+    )
+
     cart_id: str = Field(pattern="^[A-Za-z0-9_-]{16,64}$")
     payment: PaymentInput
     shipping_address: ShippingAddress | None = None

@@ -70,22 +70,21 @@ def test_orders_killed_during_checkouts(stack: Stack, shop: Shop, customer: Acco
         _end_all(stack, shops, customer, bought)
 
     kept = _orders(stack, customer)
-    confirmed = [
-        order_id for found in kept.values() for order_id, status in found if status == "confirmed"
-    ]
+    orders = [order for found in kept.values() for order in found]
+    confirmed = [order_id for order_id, status in orders if status == "confirmed"]
     figure(
         "promise 10",
-        f"{KILLS} kills during {len(bought)} checkouts, {lost_answers} of them after the commit and "
-        f"before the answer: {len(confirmed)} orders for {KILLS * TOKENS.count('tok_ok')} keys; "
+        f"{KILLS} kills during {len(bought)} checkouts, {lost_answers} after the commit and before "
+        f"the answer: {len(confirmed)} orders for {KILLS * TOKENS.count('tok_ok')} keys; "
         f"told at first: {counted(p.told[0] for p in bought)}",
     )
     for purchase in bought:
-        orders = kept[purchase.cart]
+        made = kept[purchase.cart]
         if purchase.token == "tok_ok":
             assert purchase.last is not None
-            assert orders == [(purchase.last.json()["id"], "confirmed")], purchase.told
+            assert made == [(purchase.last.json()["id"], "confirmed")], purchase.told
         else:
-            assert [status for _, status in orders] == ["failed"], purchase.told
+            assert [status for _, status in made] == ["failed"], purchase.told
     assert _captured(stack, customer) == sorted(confirmed)
     wait_until(lambda: ledgers(stack, [product])[product].held == 0)
     after = ledgers(stack, [product])[product]
@@ -108,8 +107,7 @@ def _kill_while_buying(
 
     together([*(lambda s=s, p=p: p.send(s, user) for s, p in zip(shops, now, strict=True)), strike])
     decided = "SELECT status FROM idempotency_keys WHERE key = ANY (%s) AND status = 201"
-    silent = [purchase.key for purchase in now if not purchase.told[0][0].isdigit()
-              or purchase.told[0].startswith("50")]  # fmt: skip
+    silent = [p.key for p in now if p.told[0].startswith(("no answer", "50"))]
     lost = len(rows(stack, "orders", decided, silent))
     if master:
         wait_back(stack, "orders", killed[0])
@@ -141,7 +139,10 @@ def _orders(stack: Stack, user: Account) -> dict[str, list[tuple[str, str]]]:
 
 def _captured(stack: Stack, user: Account) -> list[str]:
     """The orders whose money was taken and kept: ours and the provider's books agree."""
-    query = "SELECT order_id FROM {} JOIN orders ON id = order_id WHERE user_id = %s AND state = 'captured'"
+    query = (
+        "SELECT order_id FROM {} JOIN orders ON id = order_id"
+        " WHERE user_id = %s AND state = 'captured'"
+    )
     ours, theirs = (
         sorted(row[0] for row in rows(stack, "orders", query.format(table), user.id))
         for table in ("payments", "simulated_charges")

@@ -1,4 +1,4 @@
-"""The death of any single process at any moment of a purchase loses nothing and sells nothing twice.
+"""The death of any process at any moment of a purchase loses nothing and sells nothing twice.
 
 Shoppers keep a log of ok, fail and unknown, and send what is unknown again with the same key.
 """

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any
 
 import hypothesis
@@ -40,83 +39,18 @@ from chassis.http_client import ServiceClient
 from chassis.ids import new_id
 from local.stack import Stack
 from tests.race.rig import FULL, Ledger, ask, connect, figure, ledgers
+from tests.race.stock_model import SHELVES, Items, Model
 
 EXAMPLES, STEPS = (200, 50) if FULL else (10, 40)
-SHELVES = (6, 3, 9)
 UNKNOWN_PRODUCT = 9_000_000_000_000
 RESERVATIONS = 5
 
-# Positions on the shelf; -1 is the product that does not exist.
-Items = dict[int, int]
+# -1 is the product that does not exist.
 some_items = st.dictionaries(
     st.sampled_from([0, 0, 1, 1, 2, 2, -1]), st.integers(1, 4), min_size=1, max_size=3
 )
 few_items = st.dictionaries(st.sampled_from([0, 1, 2]), st.integers(1, 2), min_size=1, max_size=2)
 which = st.integers(0, RESERVATIONS - 1)
-
-
-@dataclass
-class Model:
-    """What stock is, in plain Python, one call after the other."""
-
-    available: list[int] = field(default_factory=lambda: list(SHELVES))
-    brought: list[int] = field(default_factory=lambda: list(SHELVES))
-    active: list[bool] = field(default_factory=lambda: [True] * len(SHELVES))
-    reservations: dict[int, tuple[str, Items]] = field(default_factory=dict)
-
-    def reserve(self, number: int, items: Items) -> Any:
-        """The answer to a reserve: a state, what falls short, or the name of a refusal."""
-        state, held = self.reservations.get(number, ("none", {}))
-        if state == "released":
-            return "ReservationReleased"
-        if state != "none":
-            return state if held == items else "ReservationMismatch"
-        short = {each: on_sale for each in items if (on_sale := self._on_sale(each)) < items[each]}
-        if short:
-            return short
-        self._move(items, -1)
-        self.reservations[number] = ("held", items)
-        return "held"
-
-    def _on_sale(self, product: int) -> int:
-        return self.available[product] if product >= 0 and self.active[product] else 0
-
-    def commit(self, number: int) -> str:
-        """The state after a commit, or the name of its refusal."""
-        state, items = self.reservations.get(number, ("none", {}))
-        if state in ("none", "released"):
-            return {"none": "ReservationNotFound", "released": "ReservationReleased"}[state]
-        self.reservations[number] = ("committed", items)
-        return "committed"
-
-    def release(self, number: int, only_held: bool) -> str:
-        """The state that a release finds."""
-        state, items = self.reservations.get(number, ("none", {}))
-        if state == "held" or (state == "committed" and not only_held):
-            self._move(items, +1)
-        if state != "committed" or not only_held:
-            self.reservations[number] = ("released", items)
-        return state
-
-    def adjust(self, product: int, delta: int) -> bool:
-        """Whether an adjustment is taken."""
-        if self.available[product] + delta < 0:
-            return False
-        self.available[product] += delta
-        self.brought[product] += delta
-        return True
-
-    def _move(self, items: Items, sign: int) -> None:
-        for product, quantity in items.items():
-            self.available[product] += sign * quantity
-
-    def ledger(self, product: int) -> Ledger:
-        """Where this product's units should be."""
-        there = self.available[product]
-        kept = {"held": 0, "committed": 0, "released": 0}
-        for state, items in self.reservations.values():
-            kept[state] += items.get(product, 0)
-        return Ledger(there, there, self.brought[product], kept["held"], kept["committed"])
 
 
 class Shelf:
@@ -213,15 +147,11 @@ def machine(shelf: Shelf) -> type[RuleBasedStateMachine]:
             """Whichever comes first, nothing stays held under a released id."""
             orders = []
             for first in ("reserve", "release"):
-                model = Model(
-                    list(self.model.available), self.model.brought, self.model.active,
-                    dict(self.model.reservations),
-                )  # fmt: skip
-                if first == "reserve":
-                    answers = [model.reserve(number, items), model.release(number, False)]
-                else:
-                    answers = [model.release(number, False), model.reserve(number, items)][::-1]
-                orders.append((answers, model))
+                model = self.model.copy()
+                released = model.release(number, False) if first == "release" else ""
+                reserved = model.reserve(number, items)
+                released = released or model.release(number, False)
+                orders.append(([reserved, released], model))
             both = self._both(
                 lambda: self._reserve(number, items), lambda: self._release(number, False)
             )

@@ -1,0 +1,40 @@
+"""Feira in containers, started once by `make up` in a copy of the clone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.settings import REPOSITORY
+from tests.conftest import free_ports
+from tests.docker.project import Project
+
+# They take minutes and need an engine: `make test` leaves them out.
+collect_ignore_glob = [] if os.environ.get("FEIRA_DOCKER") else ["test_*.py"]
+
+LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".feira*", ".env", "__pycache__", ".*_cache")
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of this clone, so that its .env is made here and nobody's own is touched."""
+    folder = tmp_path_factory.mktemp("compose") / "clone"
+    shutil.copytree(REPOSITORY, folder, ignore=LEFT_OUT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(clone: Path) -> Iterator[Project]:
+    """The running project; at the end nothing of it may be left."""
+    port, tls_port = free_ports(2)
+    project = Project(clone, port, tls_port)
+    try:
+        project.make("up")
+        yield project
+    finally:
+        project.make("down", "VOLUMES=1")
+    assert project.leftovers() == {"container": [], "network": [], "volume": []}

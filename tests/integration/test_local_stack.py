@@ -1,0 +1,265 @@
+"""The parts of `make run` that can be seen without starting everything."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from local import gateway
+from local.certificate import VALID_DAYS, ensure_certificate
+from local.errors import StackError
+from local.launch import PROCESS, STACK, belongings, end_leftovers, launch
+from local.logs import _Tail
+from local.memory import family_bytes, pss_bytes
+from local.process import Process, Stage
+from local.secrets import load_secrets, secrets_file
+from local.settings import PORTS, REPOSITORY, Settings, read_settings
+from local.supervision import Supervisor
+from local.web import check_ports, free_ports
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a stack in a folder whose name has all that a shell or a format could trip on."""
+    home = tmp_path / "it's 100 %d"
+    made = read_settings(feira_home=home, **free_ports())
+    for folder in (home, made.data, made.logs, made.run):
+        folder.mkdir()
+    return made
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Fail unless something becomes true in time."""
+    limit = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < limit, "did not come true in time"
+        time.sleep(0.02)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_secrets_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
+    first = load_secrets(tmp_path)
+    again = load_secrets(tmp_path)
+    assert again == first
+    assert mode(secrets_file(tmp_path)) == 0o600
+    values = list(vars(first).values())
+    assert len(set(values)) == len(values)
+    assert re.fullmatch(r"[a-hj-km-np-z2-9]{4}(-[a-hj-km-np-z2-9]{4}){3}", first.demo_password)
+    assert not any(value in repr(first) for value in values)
+
+
+def test_a_secret_that_a_newer_version_needs_is_added_to_the_file(tmp_path: Path) -> None:
+    first = load_secrets(tmp_path)
+    path = secrets_file(tmp_path)
+    kept = [line for line in path.read_text().splitlines() if not line.startswith("PROBE_")]
+    path.write_text("\n".join(kept) + "\n")
+    second = load_secrets(tmp_path)
+    assert second.probe_password != first.probe_password
+    assert second.postgres_password == first.postgres_password
+
+
+def test_the_admins_password_can_be_chosen_at_the_first_start_only(tmp_path: Path) -> None:
+    assert load_secrets(tmp_path, {"admin_password": "first choice"}).admin_password == (
+        "first choice"
+    )
+    assert load_secrets(tmp_path, {"admin_password": "second choice"}).admin_password == (
+        "first choice"
+    )
+
+
+def test_lost_secrets_are_not_made_anew_over_data_that_needs_the_old_ones(tmp_path: Path) -> None:
+    (tmp_path / "data" / "postgres-primary").mkdir(parents=True)
+    with pytest.raises(StackError, match=r"secrets\.env is missing"):
+        load_secrets(tmp_path)
+    assert not secrets_file(tmp_path).exists()
+
+
+def test_all_ports_move_with_port_except_those_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PORTS:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("PORT", "9080")
+    monkeypatch.setenv("CART_PORT", "7000")
+    assert read_settings().ports == {
+        **{name: port + 1000 for name, port in PORTS.items()},
+        "cart_port": 7000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PORT", "abc", "PORT: Input should be a valid integer"),
+        ("PORT", "70000", "PORT: Input should be less than or equal to 65535"),
+        ("CART_PORT", "5003", "CART_PORT and ORDERS_PORT are both 5003"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    for other in PORTS:
+        monkeypatch.delenv(other.upper(), raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StackError) as raised:
+        read_settings()
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_busy_port_is_named_with_what_wants_it_and_the_variable(settings: Settings) -> None:
+    check_ports(settings)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", settings.postgres_standby_port))
+        other.listen()
+        with pytest.raises(StackError) as raised:
+            check_ports(settings)
+    assert raised.value.process == "postgres-standby"
+    text = str(raised.value)
+    assert f"port {settings.postgres_standby_port} on 127.0.0.1 is busy" in text
+    assert f"process {os.getpid()}" in text
+    assert "set POSTGRES_STANDBY_PORT" in text
+    assert "\n" not in text
+
+
+def test_the_certificate_is_for_this_machine_and_is_kept(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    ensure_certificate(certificate, key)
+    first = certificate.read_bytes()
+    ensure_certificate(certificate, key)
+    assert certificate.read_bytes() == first
+    assert mode(key) == 0o600
+    loaded = x509.load_pem_x509_certificate(first)
+    names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert names.get_values_for_type(x509.IPAddress) == [
+        ip_address("127.0.0.1"),
+        ip_address("::1"),
+    ]
+    lasts = loaded.not_valid_after_utc - loaded.not_valid_before_utc
+    assert lasts == timedelta(days=VALID_DAYS)
+    assert loaded.not_valid_before_utc < datetime.now(UTC)
+
+
+def test_a_broken_certificate_is_replaced(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    ensure_certificate(certificate, key)
+    certificate.write_text("nonsense")
+    ensure_certificate(certificate, key)
+    x509.load_pem_x509_certificate(certificate.read_bytes())
+
+
+def test_every_placeholder_of_the_gateway_has_a_value(settings: Settings) -> None:
+    template = (REPOSITORY / "nginx" / "nginx.conf.template").read_text()
+    values = gateway.placeholders(settings)
+    rendered = gateway.render(template, values)
+    lines = [line for line in rendered.splitlines() if not line.lstrip().startswith("#")]
+    assert not re.search(r"\$\{[A-Z_]+\}", "\n".join(lines))
+    assert f"listen 127.0.0.1:{settings.port};" in rendered
+    assert set(re.findall(r"^[^#]*?\$\{([A-Z_]+)\}", template, re.MULTILINE)) <= set(values)
+
+
+def test_a_placeholder_without_a_value_is_named() -> None:
+    with pytest.raises(StackError, match=r"\$\{MISSING\}"):
+        gateway.render("# ${SAID}\nlisten ${PORT};\n${MISSING}\n", {"PORT": "1"})
+
+
+def test_no_secret_stands_on_a_command_line_or_in_a_file_others_can_read(
+    settings: Settings,
+) -> None:
+    secret = "a\"b'c %(x)s ; # {}"
+    process = Process("orders", ["true"], Stage.SERVICES, settings.run, environment={"KEY": secret})
+    Supervisor(settings, "control-password").configure([process])
+    path = settings.run / "supervisord.conf"
+    assert mode(path) == 0o600
+    assert secret not in path.read_text()
+    parsed = configparser.RawConfigParser()
+    parsed.read(path)
+    program = parsed["program:orders"]
+    assert (program["autorestart"], program["stopsignal"]) == ("true", "TERM")
+    spec = settings.run / "orders.json"
+    assert mode(spec) == 0o600
+    environment = json.loads(spec.read_text())["environment"]
+    assert environment == {"KEY": secret, STACK: str(settings.feira_home), PROCESS: "orders"}
+
+
+def test_the_supervisor_brings_a_killed_process_back_and_leaves_nothing(
+    settings: Settings,
+) -> None:
+    # Given a process with a child of its own, as a server with workers has
+    sleeper = [sys.executable, "-c", "import os, time\nos.fork()\ntime.sleep(600)"]
+    process = Process("sleeper", sleeper, Stage.SERVICES, settings.run)
+    supervisor = Supervisor(settings, "control-password")
+    supervisor.configure([process])
+    supervisor.start()
+    try:
+        supervisor.start_process("sleeper")
+        wait_until(lambda: len(list(belongings(settings.feira_home, "sleeper"))) == 2)
+        first = supervisor.states()["sleeper"].pid
+        orphans = set(belongings(settings.feira_home, "sleeper")) - {first}
+        wait_until(lambda: supervisor.states()["sleeper"].state == "RUNNING")
+        # When it is killed, but not its child
+        os.kill(first, signal.SIGKILL)
+        # Then it comes back, and the orphan, which might hold its port, is gone
+        wait_until(lambda: supervisor.states()["sleeper"].pid not in (0, first))
+        wait_until(lambda: len(list(belongings(settings.feira_home, "sleeper"))) == 2)
+        assert not orphans & set(belongings(settings.feira_home))
+        assert supervisor.spawned() == {"sleeper": 2}
+        assert family_bytes(supervisor.pid or 0) > pss_bytes(supervisor.pid or 0) > 2**20
+        supervisor.stop_processes(["sleeper"], lambda: True)
+    finally:
+        supervisor.shutdown()
+        wait_until(lambda: supervisor.reap() is not None)
+        end_leftovers(settings.feira_home)
+    assert list(belongings(settings.feira_home)) == []
+
+
+def test_a_launched_process_gets_its_environment_and_folder(settings: Settings) -> None:
+    code = "import os; print(os.getcwd(), os.environ['KEY'])"
+    marks = {STACK: str(settings.feira_home), PROCESS: "printer"}
+    spec = settings.run / "printer.json"
+    described = {
+        "command": [sys.executable, "-c", code],
+        "directory": str(settings.data),
+        "environment": {"KEY": "ação", **marks},
+    }
+    spec.write_text(json.dumps(described))
+    done = subprocess.run(launch(str(spec)), capture_output=True, text=True, check=True)
+    assert done.stdout == f"{settings.data} ação\n"
+
+
+def test_the_memory_of_this_process_is_between_its_bounds() -> None:
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    assert 2**20 < pss_bytes(os.getpid()) <= resident * 1.1
+    assert family_bytes(os.getpid()) >= pss_bytes(os.getpid()) * 0.9
+    assert pss_bytes(2**22 + 1) == 0
+
+
+def test_a_followed_log_survives_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "orders.log"
+    path.write_text("one\ntw")
+    tail = _Tail(path)
+    assert tail.new_lines() == ["one"]
+    with path.open("a") as log:
+        log.write("o\n")
+    assert tail.new_lines() == ["two"]
+    path.rename(tmp_path / "orders.log.1")
+    assert tail.new_lines() == []
+    path.write_text("three\n")
+    assert tail.new_lines() == ["three"]

@@ -1,0 +1,125 @@
+"""docker-compose.yml, .env.example and the settings say the same; and how secrets are made."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from importlib import import_module
+from typing import Any
+
+import pytest
+import yaml
+
+from local import compose_reference, compose_secrets, gateway
+from local.errors import StackError
+from local.settings import REPOSITORY, GatewaySettings
+
+TEXT = (REPOSITORY / "docker-compose.yml").read_text("utf-8")
+SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
+EXAMPLE = (REPOSITORY / ".env.example").read_text("utf-8")
+# Given to the one job that needs them.
+JOBS = {
+    "catalog_migration_url": "catalog-migrate",
+    "orders_migration_url": "orders-migrate",
+    "admin_password": "orders-seed",
+    "demo_password": "orders-seed",
+    "probe_password": "orders-seed",
+}
+
+
+def settings_of(service: str) -> Any:
+    return import_module(f"{service}.settings").Settings
+
+
+def test_the_example_is_up_to_date() -> None:
+    assert compose_reference.render() == EXAMPLE, (
+        "renew it: .venv/bin/python -m local.compose_reference > .env.example"
+    )
+
+
+def test_every_variable_is_in_the_example_with_its_default_and_no_other_is() -> None:
+    without_comments = re.sub(r"(?m)^\s*#.*$", "", TEXT)
+    optional = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", without_comments))
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", without_comments))
+    every = set(re.findall(r"(?<!\$)\$\{?([A-Z_]+)", without_comments))
+    assert every == optional.keys() | required
+    assert dict(re.findall(r"(?m)^#([A-Z_]+)=(.*)$", EXAMPLE)) == optional
+    assert set(re.findall(r"(?m)^([A-Z_]+)=$", EXAMPLE)) == required == set(compose_secrets.MAKERS)
+
+
+@pytest.mark.parametrize("service", ["catalog", "cart", "orders"])
+def test_every_setting_reaches_its_service(service: str) -> None:
+    for name in settings_of(service).model_fields:
+        container = JOBS.get(name, service)
+        # The entry script names each instance after its container.
+        assert name == "instance" or name.upper() in SERVICES[container]["environment"], name
+
+
+def test_the_secrets_of_a_job_reach_nobody_else() -> None:
+    for name, job in JOBS.items():
+        holders = {
+            service
+            for service, definition in SERVICES.items()
+            if name.upper() in definition.get("environment", {})
+        }
+        assert holders == {job}
+
+
+def test_every_limit_reaches_the_gateway() -> None:
+    names = {name.upper() for name in GatewaySettings.model_fields} - {"LISTEN_ADDRESS"}
+    assert names <= SERVICES["gateway"]["environment"].keys()
+
+
+def test_only_the_gateway_publishes_ports_or_is_on_a_network_that_leads_out() -> None:
+    networks: dict[str, Any] = yaml.safe_load(TEXT)["networks"]
+    leading_out = {name for name, network in networks.items() if not network.get("internal")}
+    assert leading_out == {"edge"}
+    assert [name for name in SERVICES if "ports" in SERVICES[name]] == ["gateway"]
+    assert [name for name in SERVICES if "edge" in SERVICES[name].get("networks", [])] == [
+        "gateway"
+    ]
+
+
+def test_a_first_start_makes_every_secret_and_the_second_changes_nothing() -> None:
+    made = compose_secrets.completed("")
+    values = dict(re.findall(r"(?m)^([A-Z_]+)=(.+)$", made))
+    assert set(compose_secrets.MAKERS) <= values.keys()
+    secrets = [values[name] for name in compose_secrets.MAKERS]
+    assert len(set(secrets)) == len(secrets)
+    assert compose_secrets.completed(made) == made
+
+
+def test_what_a_person_wrote_stays_and_what_is_empty_is_filled_in() -> None:
+    written = "# mine\nADMIN_PASSWORD=escolhida-por-mim\nSERVICE_TOKEN=\nPORT=9080\n"
+    lines = compose_secrets.completed(written).splitlines()
+    assert lines[:2] == ["# mine", "ADMIN_PASSWORD=escolhida-por-mim"]
+    assert re.fullmatch(r"SERVICE_TOKEN=[0-9a-f]{48}", lines[2])
+    assert lines[3] == "PORT=9080"
+    assert sum(line.startswith("SERVICE_TOKEN=") for line in lines) == 1
+    assert "SEED_DEMO" not in "".join(lines)
+
+
+def test_a_secret_that_would_mean_something_else_in_a_uri_is_refused() -> None:
+    with pytest.raises(StackError, match="CATALOG_PASSWORD"):
+        compose_secrets.completed("CATALOG_PASSWORD=a@b:c\n")
+
+
+def render(template: str, values: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The containers' own way of rendering a template."""
+    command = ["sh", str(REPOSITORY / "compose/render"), str(REPOSITORY / template)]
+    environment = {"PATH": os.environ["PATH"], **values}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_containers_and_the_embedded_stack_render_the_gateway_alike() -> None:
+    template = (REPOSITORY / "nginx/nginx.conf.template").read_text("utf-8")
+    names = set(re.findall(r"\$\{([A-Z_]+)\}", template)) - {"NAME"}
+    values = {name: f"a\\1 & {name.lower()}; /x" for name in names}
+    assert render("nginx/nginx.conf.template", values).stdout == gateway.render(template, values)
+
+
+def test_a_template_without_one_of_its_values_is_refused() -> None:
+    done = render("postgres/patroni.yml.template", {})
+    assert done.returncode == 1
+    assert "needs a value for" in done.stderr
