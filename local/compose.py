@@ -76,7 +76,7 @@ def down(*, volumes: bool) -> int:
 
 def audit() -> int:
     """Prove the invariants from a container on the databases' networks."""
-    return _compose("run", "--rm", "--no-deps", "--build", "--quiet-pull", "audit")
+    return _compose("run", "--rm", "--no-deps", "--quiet-pull", "audit")
 
 
 def _ensure_secrets() -> None:

@@ -16,6 +16,7 @@ import psycopg2
 
 from local.errors import StackError
 from local.launch import PROCESS, STACK
+from local.postgres_settings import ACCESS, HOST, configuration, following
 from local.process import Process, Stage
 from local.secrets import Secrets, write_private
 from local.settings import Settings
@@ -24,50 +25,6 @@ from local.unprivileged import Launcher, find_launcher
 PRIMARY = "postgres-primary"
 STANDBY = "postgres-standby"
 SLOT = "postgres_standby"
-HOST = "127.0.0.1"
-
-_CONFIGURATION = """\
-# Written anew at every start.
-listen_addresses = '{host}'
-port = {port}
-# A path in a deep folder would be too long for a socket.
-unix_socket_directories = ''
-hba_file = '{hba_file}'
-password_encryption = scram-sha-256
-# A standby must allow at least as many as its primary.
-max_connections = 150
-shared_buffers = {shared_buffers}
-max_parallel_workers_per_gather = 0
-jit = off
-wal_level = replica
-wal_log_hints = on
-max_wal_senders = 6
-max_replication_slots = 6
-# A standby that stays away must not fill the disk: it is cloned anew instead.
-max_slot_wal_keep_size = 512MB
-max_wal_size = 512MB
-hot_standby = on
-hot_standby_feedback = on
-synchronous_commit = on
-synchronous_standby_names = ''
-# Both sides notice a dead peer, and the standby comes back, within seconds.
-wal_sender_timeout = 10s
-wal_receiver_timeout = 10s
-wal_receiver_status_interval = 1s
-wal_retrieve_retry_interval = 1s
-client_connection_check_interval = 2s
-cluster_name = '{name}'
-log_line_prefix = '%m [%p] %u@%d '
-log_min_duration_statement = 1s
-log_timezone = 'UTC'
-timezone = 'UTC'
-"""
-
-_ACCESS = f"""\
-# Passwords only, loopback only.
-host all         all        {HOST}/32 scram-sha-256
-host replication replicator {HOST}/32 scram-sha-256
-"""
 
 
 @dataclass(frozen=True)
@@ -130,17 +87,12 @@ class Cluster:
 
     def _configure(self, server: Server) -> None:
         hba_file = server.data / "pg_hba.conf"
-        write_private(hba_file, _ACCESS)
-        text = _CONFIGURATION.format(
-            host=HOST,
-            port=server.port,
-            name=server.name,
-            hba_file=_quoted(str(hba_file)),
-            shared_buffers=self._settings.postgres_shared_buffers,
+        write_private(hba_file, ACCESS)
+        text = configuration(
+            server.name, server.port, hba_file, self._settings.postgres_shared_buffers
         )
         if server is self.standby:
-            text += f"primary_conninfo = '{_quoted(self._primary_conninfo())}'\n"
-            text += f"primary_slot_name = '{SLOT}'\n"
+            text += following(self._primary_conninfo(), SLOT)
             (server.data / "standby.signal").touch(mode=0o600)
         write_private(server.data / "postgresql.conf", text)
         # Nothing that a session set with ALTER SYSTEM, or another version of us, may win over it.
@@ -309,10 +261,6 @@ def _scratch(data: Path) -> Path:
     fresh = data.with_name(data.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     return fresh
-
-
-def _quoted(value: str) -> str:
-    return value.replace("'", "''")
 
 
 def primary_url(url: str) -> str:

@@ -26,9 +26,9 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
 REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
 GRANT CONNECT ON DATABASE :"database" TO :"service", auditor;
--- pg_rewind reads files, through this database.
-SELECT 'GRANT CONNECT ON DATABASE postgres TO rewinder'
-WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = 'rewinder') \gexec
+-- pg_rewind reads files through this database. Patroni makes its role after us, or completes it.
+SELECT 'CREATE ROLE rewinder' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rewinder') \gexec
+GRANT CONNECT ON DATABASE postgres TO rewinder;
 
 \connect :"database"
 -- Only the owner, who runs the migrations, makes or changes tables.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from local.settings import PORTS, Settings
+from local.settings import Settings
 from local.stack import Stack
+from local.web import free_ports
 from tests.shop import Account, Shop
 
 # Under the clone, so that nothing is left outside it whatever happens to the tests.
@@ -28,23 +28,10 @@ SERVICE_SETTINGS = {
 }
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """Every process of the embedded stack, on free ports, in a home of its own."""
     shutil.rmtree(HOME, ignore_errors=True)
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     settings = Settings(
         feira_home=HOME,
         rate_per_second=100_000,
@@ -55,7 +42,7 @@ def stack() -> Iterator[Stack]:
         account_burst=10_000,
         connections_per_address=4096,
         service_environment=SERVICE_SETTINGS,
-        **ports,
+        **free_ports(),
     )
     running = Stack(settings)
     try:

@@ -20,7 +20,8 @@ def upgrade(service_package: Path, dsn: str, revision: str = "head") -> None:
         revision: where to stop.
     """
     config = Config()
-    config.set_main_option("script_location", str(service_package / "migrations"))
+    folder = str(service_package / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))
     config.attributes["dsn"] = dsn
     command.upgrade(config, revision)
 

@@ -65,10 +65,10 @@ class EarlierAttemptUndone(Exception):
 
 @dataclass(frozen=True)
 class Placed:
-    """The answer: the order's document, and the catalog's consistency token if stock moved now."""
+    """The answer: the order's document, and the catalog's consistency tokens if stock moved now."""
 
     document: dict[str, Any]
-    catalog_token: str
+    catalog_tokens: list[str]
 
 
 def place(ports: Ports, wish: PlaceOrder) -> Placed:
@@ -105,7 +105,7 @@ def _place(ports: Ports, wish: PlaceOrder, deadline: float) -> Placed:
     order = _opened(ports, wish, cart)
     if isinstance(order, dict):
         return _answer_again(ports, wish, order, deadline)
-    return _run(saga.Run(ports, deadline, catalog_tokens=[]), order)
+    return _run(saga.Run(ports, deadline), order)
 
 
 def lease(ports: Ports) -> Any:
@@ -117,8 +117,7 @@ def lease(ports: Ports) -> Any:
 def _run(this: saga.Run, order: Order) -> Placed:
     order = saga.run(this, order)
     if order.status == "confirmed":
-        tokens = this.catalog_tokens or [""]
-        return Placed(order.document(), tokens[0])
+        return Placed(order.document(), this.catalog_tokens)
     if order.step == "done" and order.failure and order.failure.get("final", True):
         raise Recorded({k: v for k, v in order.failure.items() if k != "final"})
     detail = (order.failure or {}).get("detail", "The payment did not answer in time.")
@@ -152,14 +151,14 @@ def _answer_again(ports: Ports, wish: PlaceOrder, known: dict[str, Any], deadlin
     if known["body_hash"] != wish.body_hash:
         raise IdempotencyKeyReused("This Idempotency-Key was used with another body.")
     if known["status"] == 201:
-        return Placed(json.loads(known["body"]), "")
+        return Placed(json.loads(known["body"]), [])
     if known["status"] is not None:
         raise Recorded(json.loads(known["body"]))
     order = take_over(ports, known["order_id"], mind_pause=True)
     if order is None:
         raise InProgress("The first request with this key has not ended yet.")
     try:
-        return _run(saga.Run(ports, deadline, attempt=2, catalog_tokens=[]), order)
+        return _run(saga.Run(ports, deadline, attempt=2), order)
     except CheckoutUnfinished as error:
         if error.undone:
             raise EarlierAttemptUndone from error

@@ -62,18 +62,21 @@ def timeline(ports: Ports, order_id: str) -> list[SagaLog]:
     return ports.database.read_latest(lambda session: list(session.scalars(query)))
 
 
-def cancel(ports: Ports, order: Order) -> Order:
+def cancel(ports: Ports, order: Order) -> tuple[Order, list[str]]:
     """Cancel an order before it is prepared: refund it and give its stock back, once.
 
     The cancellation is final when this returns; what another service cannot do right now is done
     by the recovery. Repeating it is fine.
+
+    Returns:
+        The order, and the catalog's consistency tokens if its stock was given back now.
 
     Raises:
         StatusConflict: it is being prepared already, or it failed.
         InProgress: its checkout is still running.
     """
     if order.status == "cancelled":
-        return order
+        return order, []
     if order.step != "done":
         taken = take_over(ports, order.id, mind_pause=False)
         if taken is None:
@@ -88,7 +91,8 @@ def cancel(ports: Ports, order: Order) -> Order:
     entries = [Entry("cancel", "succeeded"), Entry("refund", "started")]
     order = advance(ports, order, changes, entries, answer=answer)
     deadline = time.monotonic() + ports.settings.checkout_deadline_seconds
-    return saga.run(saga.Run(ports, deadline), order)
+    this = saga.Run(ports, deadline)
+    return saga.run(this, order), this.catalog_tokens
 
 
 def move_on(ports: Ports, order_id: str, status: str) -> Order:

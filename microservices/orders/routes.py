@@ -39,13 +39,8 @@ api = APIBlueprint("orders", __name__, abp_tags=[Tag(name="Orders")])
 def place_order(header: CheckoutHeaders, body: NewOrder) -> Response:
     wish = checkout.PlaceOrder(identity().user_id, _key(header), body.model_dump(exclude_none=True))
     placed = checkout.place(ports(), wish)
-    tokens = [token for token in (placed.catalog_token, ports().database.token()) if token]
-    return _private(
-        placed.document,
-        201,
-        Location=f"/api/orders/{placed.document['id']}",
-        **{TOKEN_HEADER: ",".join(tokens)},
-    )
+    location = f"/api/orders/{placed.document['id']}"
+    return _written(placed.document, 201, placed.catalog_tokens, Location=location)
 
 
 @api.get("/api/orders", responses={200: OrderList}, summary="List orders")
@@ -83,15 +78,15 @@ def get_timeline(path: OrderPath) -> Response:
 @api.post("/api/orders/<order_id>/cancel", responses={200: OrderShown}, summary="Cancel an order")
 @allow("customer")
 def cancel_order(path: OrderPath) -> Response:
-    order = fulfilment.cancel(ports(), _visible(path))
-    return _private(order.document(), 200, **{TOKEN_HEADER: ports().database.token()})
+    order, catalog_tokens = fulfilment.cancel(ports(), _visible(path))
+    return _written(order.document(), 200, catalog_tokens)
 
 
 @api.post("/api/orders/<order_id>/status", responses={200: OrderShown}, summary="Move an order on")
 @allow("operator")
 def set_status(path: OrderPath, body: NewStatus) -> Response:
     order = fulfilment.move_on(ports(), path.order_id, body.status)
-    return _private(order.document(), 200, **{TOKEN_HEADER: ports().database.token()})
+    return _written(order.document(), 200, [])
 
 
 @api.get("/internal/orders/<order_id>", responses={200: Verdict}, summary="For the catalog's sweep")
@@ -114,6 +109,13 @@ def _key(header: CheckoutHeaders) -> str:
 
 def _visible(path: OrderPath) -> Order:
     return fulfilment.visible(ports(), identity(), path.order_id)
+
+
+def _written(
+    document: dict[str, Any], status: int, catalog_tokens: list[str], **headers: str
+) -> Response:
+    headers[TOKEN_HEADER] = ",".join([*catalog_tokens[-1:], ports().database.token()])
+    return _private(document, status, **headers)
 
 
 def _private(document: dict[str, Any], status: int = 200, **headers: str) -> Response:

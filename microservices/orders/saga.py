@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from chassis.consistency import TOKEN_HEADER
+from chassis.http_client import Answer as Answered
 from chassis.http_client import Unreachable
 from chassis.problems import Unavailable
 from orders.history import Answer, Entry, advance
@@ -37,13 +39,19 @@ class Run:
         deadline: on the monotonic clock; no call waits beyond it.
         attempt: how often the saga's present step was begun before, counting from 1.
         forward: finish the order if possible; otherwise undo it.
+        catalog_tokens: what the catalog answered when stock was moved.
     """
 
     ports: Ports
     deadline: float
     attempt: int = 1
     forward: bool = True
-    catalog_tokens: list[str] | None = None
+    catalog_tokens: list[str] = field(default_factory=list)
+
+    def remember_token(self, answer: Answered) -> None:
+        """Keep the catalog's consistency token, for the answer to whoever waits."""
+        if token := answer.headers.get(TOKEN_HEADER):
+            self.catalog_tokens.append(token)
 
     def remaining(self) -> float:
         """Seconds left, never negative."""
@@ -88,8 +96,7 @@ def _reserve(this: Run, order: Order) -> Order:
         entry = Entry("reserve", "unknown", this.attempt, "no answer from the catalog")
         return _undo(this, order, [entry], _unavailable("The catalog did not answer in time."))
     if answer.status == 201:
-        if this.catalog_tokens is not None:
-            this.catalog_tokens.append(answer.headers.get("X-Consistency-Token", ""))
+        this.remember_token(answer)
         return _reserved(this, order, answer.body["lines"])
     failure = dict(answer.body) | {"final": answer.status == 409}
     entry = Entry("reserve", "refused", this.attempt, str(failure.get("detail", "")))
@@ -175,9 +182,10 @@ def _compensate(this: Run, order: Order) -> Order:
     try:
         refunded = this.ports.payment.cancel(order.id)
         entries.append(Entry("refund", "succeeded" if refunded else "not needed", this.attempt))
-        this.ports.catalog.call(
+        answer = this.ports.catalog.call(
             "DELETE", f"/api/reservations/{order.id}", deadline=this.deadline, repeatable=True
         )
+        this.remember_token(answer)
         entries.append(Entry("release", "succeeded", this.attempt))
     except (Unavailable, PaymentFailed, PaymentUnknown) as error:
         entries.append(Entry("release", "failed", this.attempt, str(error)))

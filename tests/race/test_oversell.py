@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import httpx
 
+from catalog import reservations
+from catalog.ports import Ports
+from catalog.problems import InsufficientStock
 from chassis.ids import new_id
 from local.stack import Stack
 from tests.race.rig import FULL, counted, figure, ledgers, own_shops, slug, together
 from tests.shop import Account, Shop, wait_until
 
 CLIENTS, ATTEMPTS, STOCK = (200, 2000, 100) if FULL else (100, 200, 20)
+SHELVES, MANY = (200 if FULL else 12), 10_000
 RESERVERS, RESERVATIONS, CHECKOUTS = (16, 1200, 800) if FULL else (12, 20, 20)
 
 
@@ -43,6 +48,37 @@ def test_no_more_is_sold_than_is_there(stack: Stack, shop: Shop) -> None:
     assert shop.stock(product) == 0
     wait_until(lambda: ledgers(stack, [product])[product].sold == STOCK)
     assert ledgers(stack, [product])[product].balanced
+
+
+def test_the_last_units_are_sold_once_however_many_reach_for_them(
+    stack: Stack, shop: Shop, catalog_ports: Ports
+) -> None:
+    """Straight at the database: over HTTP on two cores, calls seldom meet inside PostgreSQL."""
+    shelf, others = 3, [shop.new_product(stock=MANY)["id"] for _ in range(6)]
+    outcomes: list[str] = []
+    made: list[str] = []
+    for _ in range(SHELVES):
+        product = shop.new_product(stock=shelf)["id"]
+
+        def grab(scarce: int = product) -> str:
+            lines = [reservations.Line(each, 1) for each in (scarce, *others)]
+            mine = new_id()
+            made.append(mine)
+            try:
+                reservations.reserve(catalog_ports, mine, lines, 900)
+            except InsufficientStock:
+                return "short"
+            return "held"
+
+        outcomes += together([grab] * 12)
+        ledger = ledgers(stack, [product])[product]
+        assert (ledger.available, ledger.held, ledger.balanced) == (0, shelf, True)
+    figure("promise 1", f"{SHELVES} x 12 at once for {shelf} units: {counted(outcomes)}")
+    for reservation in made:
+        reservations.release(catalog_ports, reservation)
+
+    assert Counter(outcomes) == {"held": SHELVES * shelf, "short": SHELVES * (12 - shelf)}
+    assert ledgers(stack, others[:1])[others[0]].available == MANY
 
 
 def test_orders_of_the_same_products_in_any_order_do_not_deadlock(
