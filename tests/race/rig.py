@@ -199,7 +199,7 @@ def frozen(stack: Stack, *names: str) -> Iterator[None]:
 @contextmanager
 def away(stack: Stack, *names: str) -> Iterator[None]:
     """Stop processes in good order; they are started again, and awaited, at the end."""
-    stack.supervisor.stop_processes(names, lambda: False)
+    stack.supervisor.stop_processes(names, lambda: True)
     try:
         yield
     finally:
