@@ -52,7 +52,7 @@ class Database:
             wait_seconds=wait_seconds,
             application_name=application_name,
         )
-        self._autocommit = engine_for(
+        self.statements = engine_for(
             dsn,
             "read-write",
             pool_size=pool_size,
@@ -88,7 +88,7 @@ class Database:
         """Run one statement as its own transaction: one round trip, shortest lock; its row."""
 
         def attempt() -> Row[Any]:
-            with self._autocommit.connect() as connection:
+            with self.statements.connect() as connection:
                 return connection.execute(text(sql), parameters).one()
 
         return self._with_retries(attempt, repeatable)
@@ -99,7 +99,7 @@ class Database:
         A standby that vanished in the middle is forgotten and the work done again once.
         """
         position = position_in(token, self.name)
-        for engine in (self.reader, self.reader, self._autocommit):
+        for engine in (self.reader, self.reader, self.statements):
             try:
                 with Session(engine) as session:
                     if position and engine is self.reader and not _replayed(session, position):
@@ -108,7 +108,7 @@ class Database:
             except DBAPIError as error:
                 if not error.connection_invalidated and not isinstance(error, OperationalError):
                     raise
-                if engine is self._autocommit:
+                if engine is self.statements:
                     raise
                 log.warning("read_retried", error=str(error.orig).splitlines()[:1])
         raise AssertionError("unreachable: the primary either answers or raises")
@@ -125,7 +125,7 @@ class Database:
             return self.read(work)
 
     def _read_once(self, work: Callable[[Session], Result]) -> Result:
-        with Session(self._autocommit) as session:
+        with Session(self.statements) as session:
             return work(session)
 
     def token(self) -> str:
@@ -150,7 +150,7 @@ class Database:
 
     def dispose(self) -> None:
         """Close every pooled connection (after a fork, at shutdown)."""
-        for engine in (self.primary, self._autocommit, self.reader):
+        for engine in (self.primary, self.statements, self.reader):
             engine.dispose()
 
 

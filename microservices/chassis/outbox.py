@@ -95,12 +95,12 @@ class Relay:
         """Nothing connects before the first cycle.
 
         Args:
-            engine: of the primary.
+            engine: of the primary, whose statements are transactions of their own.
             source: the events' `source`.
             sinks: name → what takes a batch; it returns once the batch is safe there, and may
                 get a batch again after a crash.
         """
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._source = source
         self._sinks = sinks
         self._connection: Connection | None = None

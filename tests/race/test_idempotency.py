@@ -233,6 +233,9 @@ def test_a_hold_for_no_order_is_given_back_but_not_while_orders_is_silent(
     )
     body = {"items": [{"product_id": product, "quantity": 2}], "ttl_seconds": 1}
 
+    # The sweeper tells what it made of each hold that it asked orders about.
+    sweeper_log = stack.settings.logs / "catalog-background.log"
+
     def past_ttl() -> int:
         counts: int = catalog.get("/status").json()["stock"]["reservations_past_ttl"]
         return counts
@@ -242,6 +245,7 @@ def test_a_hold_for_no_order_is_given_back_but_not_while_orders_is_silent(
             held = catalog.post("/api/reservations", json=body | {"id": new_id()})
             assert held.status_code == 201
             wait_until(past_ttl, 10)
+            wait_until(lambda: held.json()["id"] in sweeper_log.read_text("utf-8"), 10)
             assert ledgers(stack, [product])[product].held == 2
         waited, _ = seconds_of(lambda: wait_until(lambda: shop.stock(product) == 5, 15))
         assert ledgers(stack, [product])[product].held == 0
