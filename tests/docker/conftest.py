@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.settings import REPOSITORY
-from tests.conftest import free_ports
+from local.web import free_ports
 from tests.docker.project import Project
 
 # They take minutes and need an engine: `make test` leaves them out.
@@ -30,8 +30,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stack(clone: Path) -> Iterator[Project]:
     """The running project; at the end nothing of it may be left."""
-    port, tls_port = free_ports(2)
-    project = Project(clone, port, tls_port)
+    ports = free_ports()
+    project = Project(clone, ports["port"], ports["tls_port"])
     try:
         project.make("up")
         yield project

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -24,6 +25,7 @@ class Log:
     """What came back, by time on the monotonic clock."""
 
     answers: list[tuple[float, str, int]] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
     orders: list[tuple[float, Account, dict[str, Any]]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -77,10 +79,13 @@ def _shop_on(shop: Shop, log: Log, user: Account, product: int, pause: float) ->
             log.stop.wait(pause)
             try:
                 answer = http.request(method, path, **extra)
-            except httpx.HTTPError:
+            except httpx.HTTPError as error:
+                log.complaints.append(f"{datetime.now(UTC):%T.%f} {method} {path} {error!r}")
                 log.answers.append((time.monotonic(), f"{kind} {method} {path}", 0))
                 return None
             log.answers.append((time.monotonic(), f"{kind} {method} {path}", answer.status_code))
+            if not _good(answer.status_code):
+                log.complaints.append(f"{datetime.now(UTC):%T.%f} {method} {path} {answer.text}")
             return answer if answer.is_success else None
 
         while not log.stop.is_set():

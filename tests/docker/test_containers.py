@@ -30,6 +30,10 @@ def test_compose_refuses_to_start_without_secrets(clone: Path, stack: Project) -
     assert "is required, run make up or see .env.example" in done.stdout
 
 
+def test_the_configuration_is_clean(stack: Project) -> None:
+    assert stack.compose("config", "--quiet") == ""
+
+
 def test_the_secrets_are_for_their_owner_only(stack: Project) -> None:
     assert stat.S_IMODE((stack.folder / ".env").stat().st_mode) == 0o600
 
