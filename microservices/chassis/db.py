@@ -71,18 +71,27 @@ class Database:
         """Run `work` in one transaction on the primary and commit it.
 
         The whole transaction is tried again on a serialization failure or deadlock, and on a
-        lost connection when `repeatable` says that doing it twice has the effect of once.
+        connection that was lost before the COMMIT was sent: then nothing was done. When it is
+        lost later the outcome is unknown, and it is tried again only if `repeatable` says that
+        doing it twice has the effect of once.
 
         Raises:
             OperationalError: the primary could not be asked within the bounded wait, or the
                 connection broke and the outcome of the transaction is unknown.
         """
+        committing = False
 
         def attempt() -> Result:
-            with Session(self.primary, expire_on_commit=False) as session, session.begin():
-                return work(session)
+            nonlocal committing
+            committing = False
+            with Session(self.primary, expire_on_commit=False) as session:
+                result = work(session)
+                session.flush()
+                committing = True
+                session.commit()
+                return result
 
-        return self._with_retries(attempt, repeatable)
+        return self._with_retries(attempt, lambda: repeatable or not committing)
 
     def call(self, sql: str, parameters: Mapping[str, Any], *, repeatable: bool) -> Row[Any]:
         """Run one statement as its own transaction: one round trip, shortest lock; its row."""
@@ -91,7 +100,7 @@ class Database:
             with self.statements.connect() as connection:
                 return connection.execute(text(sql), parameters).one()
 
-        return self._with_retries(attempt, repeatable)
+        return self._with_retries(attempt, lambda: repeatable)
 
     def read(self, work: Callable[[Session], Result], token: str | None = None) -> Result:
         """Run read-only `work` where the state is at least as new as `token` says.
@@ -115,7 +124,7 @@ class Database:
 
     def read_primary(self, work: Callable[[Session], Result]) -> Result:
         """Run read-only `work` on the primary, for decisions that lag must not mislead."""
-        return self._with_retries(lambda: self._read_once(work), repeatable=True)
+        return self._with_retries(lambda: self._read_once(work), lambda: True)
 
     def read_latest(self, work: Callable[[Session], Result]) -> Result:
         """Run read-only `work` on the primary, or wherever it can be read when that is away."""
@@ -136,7 +145,9 @@ class Database:
 
         return f"{self.name}:{self.read_primary(position)}"
 
-    def _with_retries(self, attempt: Callable[[], Result], repeatable: bool) -> Result:
+    def _with_retries(
+        self, attempt: Callable[[], Result], repeatable: Callable[[], bool]
+    ) -> Result:
         backoff = Backoff(time.monotonic() + self.patience)
         while True:
             try:
@@ -144,7 +155,7 @@ class Database:
             except DBAPIError as error:
                 code = getattr(error.orig, "pgcode", None)
                 lost = error.connection_invalidated or _never_connected(error)
-                retry = code in RETRYABLE or (lost and (repeatable or _never_connected(error)))
+                retry = code in RETRYABLE or (lost and (repeatable() or _never_connected(error)))
                 if not retry or not backoff.wait(random.random):
                     raise
 

@@ -229,7 +229,7 @@ def _opened(ports: Ports, wish: PlaceOrder, cart: dict[str, Any]) -> Order | dic
             "lease": order.lease_until,
             "oldest": now - timedelta(hours=ports.settings.idempotency_hours),
         },
-        repeatable=False,
+        repeatable=True,
     )
     result: dict[str, Any] = row[0]
     if result["outcome"] == "claimed":

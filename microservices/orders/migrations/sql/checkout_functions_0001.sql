@@ -21,6 +21,9 @@ BEGIN
         IF NOT FOUND OR attempt = 2 THEN  -- given up or renewed by another in this very moment
             RETURN jsonb_build_object('outcome', 'busy');
         END IF;
+        IF known.order_id = o ->> 'id' THEN  -- this very call, sent again after a lost answer
+            RETURN jsonb_build_object('outcome', 'claimed');
+        END IF;
         IF known.status IS NULL OR known.created_at >= expired_before THEN
             RETURN jsonb_build_object('outcome', 'known', 'order_id', known.order_id,
                 'body_hash', known.body_hash, 'status', known.status, 'body', known.body);
@@ -84,7 +87,10 @@ BEGIN
         updated_at = at_time
     WHERE id = of_order AND version = expected;
     IF NOT FOUND THEN
-        RETURN false;
+        -- Or it was this very call, sent again after a lost answer: nobody else holds the lease
+        -- and writes at the same microsecond.
+        RETURN EXISTS (SELECT FROM orders
+            WHERE id = of_order AND version = expected + 1 AND updated_at = at_time);
     END IF;
     PERFORM write_history(of_order, log, events, at_time);
     IF paid IS NOT NULL THEN
