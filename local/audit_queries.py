@@ -93,7 +93,10 @@ CATALOG = (
         "reservations",
         "",
         """
-        SELECT r.id, r.state, (
+        -- A hold is taken stock as well: the sale is recorded by an event, or by the sweep once the
+        -- hold has expired.
+        SELECT r.id, r.state,
+            r.state = 'held' AND r.expires_at < now() - interval '60 seconds' AS overdue, (
             SELECT jsonb_object_agg(l.product_id, l.quantity)
             FROM jsonb_to_recordset(r.lines) AS l (product_id bigint, quantity bigint)) AS lines
         FROM reservations r

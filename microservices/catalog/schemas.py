@@ -28,7 +28,10 @@ Sku = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9-]{1,31}$")]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Description = Annotated[str, StringConstraints(max_length=4000, pattern=PROSE)]
 ImageUrl = Annotated[
-    str, StringConstraints(max_length=500, pattern=r"^(https://[^\s\"'<>\\]+|/[^\s\"'<>\\]*)$")
+    str,
+    StringConstraints(
+        max_length=500, pattern=r"^(https://[^\s\"'<>\\]+|/([^\s\"'<>\\/][^\s\"'<>\\]*)?)$"
+    ),
 ]
 MOST_UNITS = 10**9
 # A hundred lines of ten thousand units come to less than 2**53 cents: exact in every client.

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, true
+from sqlalchemy import and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from catalog.models import Category, Product, Stock
@@ -124,7 +124,7 @@ def _filters(wanted: Wanted) -> list[Any]:
 def _matches(q: str) -> Any:
     words = folded_words(q)[:MOST_WORDS]
     if not words:
-        return true()
+        return false()  # something was asked for, and no product has it
     # Every word must be there: as the beginning of a word, or with the same Portuguese stem.
     query: Any = None
     for word in words:

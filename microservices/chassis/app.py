@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import time
@@ -102,6 +103,7 @@ def finish(
             raise RuntimeError(f"{rule.rule} does not say who may call it: @allow is missing")
         _document(app, rule, view.__name__, access)
     auth.guard(app, verifier, settings.service_token)
+    _refuse_unknown_parameters(app)
     return app
 
 
@@ -129,8 +131,28 @@ def _trace_requests(app: Flask) -> None:
     app.after_request(end)
 
 
+def _refuse_unknown_parameters(app: OpenAPI) -> None:
+    # flask-openapi3 looks at the query only where a view has a model for it.
+    plain = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if _documented_path(rule) in app.paths
+        and "query" not in inspect.signature(app.view_functions[rule.endpoint]).parameters
+    }
+
+    def check() -> None:
+        if request.args and request.url_rule and request.url_rule.endpoint in plain:
+            raise problems.Unprocessable.field(next(iter(request.args))[:100], "is not known here")
+
+    app.before_request(check)
+
+
+def _documented_path(rule: Rule) -> str:
+    return re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
+
+
 def _document(app: OpenAPI, rule: Rule, name: str, access: str) -> None:
-    path = app.paths.get(re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule))
+    path = app.paths.get(_documented_path(rule))
     for method in HTTP_METHODS:
         operation = getattr(path, method, None)
         if operation is None or method.upper() not in (rule.methods or ()):

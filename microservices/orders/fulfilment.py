@@ -85,9 +85,9 @@ def cancel(ports: Ports, order: Order) -> tuple[Order, list[str]]:
     elif order.status != "confirmed":
         raise StatusConflict(f"An order that is {order.status} cannot be cancelled.")
     changes = {"status": "cancelled", "step": "compensate", "lease_until": lease(ports)}
-    after = order.after(changes)
-    # A key that is still open gets this as its answer; one that is answered keeps its answer.
-    answer = None if order.step == "done" else Answer(201, after.document())
+    # A key that is answered keeps its answer; one that is still open did not buy anything.
+    refusal = StatusConflict(f"Order {order.id} was cancelled before it was confirmed.")
+    answer = None if order.step == "done" else Answer(409, refusal.document())
     entries = [Entry("cancel", "succeeded"), Entry("refund", "started")]
     order = advance(ports, order, changes, entries, answer=answer)
     deadline = time.monotonic() + ports.settings.checkout_deadline_seconds

@@ -296,3 +296,10 @@ def test_a_request_id_is_echoed_and_otherwise_made(shop: Shop) -> None:
         given = uuid.uuid4().hex
         assert shop.http.get(path, headers={"X-Request-Id": given}).headers["x-request-id"] == given
         assert len(shop.http.get(path).headers["x-request-id"]) >= 8
+
+
+@pytest.mark.parametrize("url", ["//evil.example/x.svg", "http://evil.example/x.svg", "x.svg"])
+def test_a_picture_is_ours_or_comes_by_https(shop: Shop, url: str) -> None:
+    body = {"sku": "T-PICTURE", "name": "Nu", "category_id": 1, "price_cents": 1, "image_url": url}
+    answer = shop.http.post("/api/products", json=body, headers=shop.operator.headers)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "image_url")

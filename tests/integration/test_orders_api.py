@@ -174,6 +174,38 @@ def test_an_order_moves_on_one_status_at_a_time(shop: Shop, customer: Account) -
     assert timeline(shop, customer, order["id"]) == [*BOUGHT, *moved]
 
 
+def test_a_key_whose_order_was_cancelled_unfinished_bought_nothing(
+    shop: Shop, customer: Account
+) -> None:
+    product, key = shop.new_product(stock=5)["id"], uuid.uuid4().hex
+    cart = shop.new_cart((product, 2))
+    unfinished = shop.checkout(customer, cart, token="tok_timeout", key=key)
+    assert unfinished.status_code == 503, unfinished.text
+    order_id = unfinished.json()["order_id"]
+    # The recovery may be at work on it at this very moment; then the cancellation has to wait.
+    cancelled = wait_until(lambda: [a for a in [cancel(shop, customer, order_id)] if a.is_success])
+
+    again = shop.checkout(customer, cart, token="tok_timeout", key=key)
+
+    assert cancelled[0].json()["status"] == "cancelled"
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/status-conflict")
+    assert shop.stock(product) == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/carts"), ("GET", "/api/products/1"), ("GET", "/.well-known/jwks.json")],
+)
+def test_an_unknown_query_parameter_is_refused_where_none_is_known(
+    shop: Shop, method: str, path: str
+) -> None:
+    answer = shop.http.request(method, path, params={"colour": "red"})
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [{"field": "colour", "message": "is not known here"}],
+    )
+
+
 def test_a_failed_order_is_not_cancelled(shop: Shop, customer: Account) -> None:
     shop.checkout(customer, shop.new_cart((shop.new_product()["id"], 1)), token="tok_declined")
     answer = cancel(shop, customer, the_order_of(shop, customer)["id"])
