@@ -51,7 +51,7 @@ lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--up
 	$(COMPILE) --extra local -c requirements/services.txt -o requirements/local.txt pyproject.toml
 	$(COMPILE) --extra local --extra dev -c requirements/local.txt -o requirements/dev.txt \
 		pyproject.toml
-	$(COMPILE) -o postgres/requirements.txt postgres/requirements.in
+	$(COMPILE) -c requirements/local.txt -o postgres/requirements.txt postgres/requirements.in
 
 python:
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not there: Feira needs Python 3.11 or newer (make PYTHON=...)" >&2; exit 1; }

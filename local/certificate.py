@@ -1,4 +1,4 @@
-"""The gateway's own certificate, for HTTPS on this machine only."""
+"""Certificates that sign themselves, for this machine only: the gateway's, and etcd's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from local.secrets import write_private
 # The longest that browsers accept for a certificate nobody else has signed.
 VALID_DAYS = 825
 _RENEW_DAYS = 30
+# etcd and its clients show each other the same one.
+_USAGES = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 
 
 def ensure_certificate(certificate: Path, key: Path) -> None:
@@ -63,6 +65,6 @@ def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .not_valid_after(now + timedelta(days=VALID_DAYS))
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(_USAGES), critical=False)
         .sign(key, hashes.SHA256())
     )

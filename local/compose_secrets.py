@@ -26,10 +26,8 @@ _LINE = re.compile(r"(?m)^([A-Z_]+)=(.*)$")
 
 def _makers() -> dict[str, Callable[[], str]]:
     makers = {each.name.upper(): each.metadata["maker"] for each in fields(Secrets)}
-    # There is no supervisor in a container; Patroni has two secrets of its own.
+    # There is no supervisor in a container.
     del makers["SUPERVISOR_PASSWORD"]
-    for name in ("REWINDER_PASSWORD", "PATRONI_PASSWORD"):
-        makers[name] = makers["REPLICATOR_PASSWORD"]
     return makers
 
 

@@ -15,6 +15,12 @@ DATABASES = {
     "catalog": ("catalog_owner", "catalog"),
     "orders": ("orders_owner", "orders"),
 }
+_READ_BY_REWIND = (
+    "pg_ls_dir(text, boolean, boolean)",
+    "pg_stat_file(text, boolean)",
+    "pg_read_binary_file(text)",
+    "pg_read_binary_file(text, bigint, bigint, boolean)",
+)
 
 
 def ensure_roles_and_databases(cluster: Cluster, secrets: Secrets) -> None:
@@ -26,6 +32,7 @@ def ensure_roles_and_databases(cluster: Cluster, secrets: Secrets) -> None:
         "orders": secrets.orders_password,
         "auditor": secrets.auditor_password,
         "replicator": secrets.replicator_password,
+        "rewinder": secrets.rewinder_password,
     }
     with closing(psycopg2.connect(cluster.superuser_url())) as connection:
         # CREATE DATABASE runs in no transaction.
@@ -40,6 +47,9 @@ def ensure_roles_and_databases(cluster: Cluster, secrets: Secrets) -> None:
 
 
 def _ensure_roles(cursor: psycopg2.extensions.cursor, passwords: dict[str, str]) -> None:
+    # The statements hold passwords, and the log is no place for them.
+    cursor.execute("SET log_statement = 'none'; SET log_min_error_statement = 'panic'")
+    cursor.execute("SET log_min_duration_statement = -1")
     cursor.execute("SELECT rolname FROM pg_roles")
     known = {row[0] for row in cursor.fetchall()}
     for role, password in passwords.items():
@@ -63,6 +73,10 @@ def _ensure_databases(cursor: psycopg2.extensions.cursor) -> None:
         users = sql.SQL(", ").join(map(sql.Identifier, (application, "auditor")))
         cursor.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, users))
     cursor.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
+    # pg_rewind reads files through this database.
+    cursor.execute("GRANT CONNECT ON DATABASE postgres TO rewinder")
+    for function in _READ_BY_REWIND:
+        cursor.execute(f"GRANT EXECUTE ON FUNCTION pg_catalog.{function} TO rewinder")
 
 
 def _restrict_schema(cursor: psycopg2.extensions.cursor, owner: str, application: str) -> None:

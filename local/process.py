@@ -10,7 +10,7 @@ from pathlib import Path
 class Stage(IntEnum):
     """Processes are stopped from the last stage to the first."""
 
-    STANDBY = 0
+    LOCKS = 0
     STORES = 1
     SERVICES = 2
     GATEWAY = 3
@@ -30,3 +30,5 @@ class Process:
     stop_signal: str = "TERM"
     stop_seconds: int = 10
     ready_url: str | None = None
+    # A program that outlives a killed predecessor, and that this process takes over as it is.
+    takes_over: str | None = None

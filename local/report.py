@@ -44,26 +44,28 @@ def show_summary(progress: Progress, stack: Stack) -> None:
 
 def show_processes(console: Console, stack: Stack) -> None:
     """One line for each process, their memory in all, and whether the shop is open."""
-    table = _table("Process", "State", "Pid", "Up", "Restarts", "Memory")
-    for column in table.columns[2:]:
+    table = _table("Process", "State", "Role", "Pid", "Up", "Restarts", "Memory")
+    for column in table.columns[3:]:
         column.justify = "right"
     spawned = stack.supervisor.spawned()
     for name, state in sorted(stack.supervisor.states().items()):
         restarts = max(0, spawned.get(name, 1) - 1)
-        memory = _mebibytes(family_bytes(state.pid)) if state.pid else ""
+        memory = _mebibytes(_bytes(stack, name, state.pid)) if state.pid else ""
         up = _duration(state.seconds) if state.pid else ""
-        table.add_row(name, state.state, str(state.pid or ""), up, str(restarts), memory)
+        role = stack.cluster.role(name) if name in stack.cluster.nodes and state.pid else ""
+        table.add_row(name, state.state, role, str(state.pid or ""), up, str(restarts), memory)
     supervisor = stack.supervisor.pid or 0
     table.add_row(
         SUPERVISOR,
         "RUNNING",
+        "",
         str(supervisor),
         "",
         "0",
         _mebibytes(pss_bytes(supervisor)),
     )
     table.add_section()
-    table.add_row("total", "", "", "", "", _mebibytes(_total_bytes(stack)))
+    table.add_row("total", "", "", "", "", "", _mebibytes(_total_bytes(stack)))
     console.print(table)
     console.print(f"{stack.url}/health: {_health(stack)}")
 
@@ -75,9 +77,16 @@ def _health(stack: Stack) -> str:
         return f"no answer ({error})"
 
 
+def _bytes(stack: Stack, name: str, pid: int) -> int:
+    """PSS of a process and of what it runs; PostgreSQL is no child of the Patroni that runs it."""
+    node = name in stack.cluster.nodes
+    return family_bytes(pid) + (family_bytes(stack.cluster.postmaster(name)) if node else 0)
+
+
 def _total_bytes(stack: Stack) -> int:
-    """PSS of the supervisor and of everything below it."""
-    return family_bytes(stack.supervisor.pid or 0)
+    """PSS of the supervisor and of everything that it runs."""
+    postmasters = sum(family_bytes(stack.cluster.postmaster(name)) for name in stack.cluster.nodes)
+    return family_bytes(stack.supervisor.pid or 0) + postmasters
 
 
 def show_failure(console: Console, error: StackError) -> None:

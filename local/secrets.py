@@ -39,6 +39,8 @@ class Secrets:
 
     postgres_password: str = _made_by(_machine_password)
     replicator_password: str = _made_by(_machine_password)
+    rewinder_password: str = _made_by(_machine_password)
+    patroni_password: str = _made_by(_machine_password)
     catalog_owner_password: str = _made_by(_machine_password)
     catalog_password: str = _made_by(_machine_password)
     orders_owner_password: str = _made_by(_machine_password)

@@ -23,8 +23,12 @@ PORTS: dict[str, int] = {
     "catalog_2_port": 5011,
     "cart_port": 5002,
     "orders_port": 5003,
-    "postgres_primary_port": 5541,
-    "postgres_standby_port": 5542,
+    "postgres_1_port": 5541,
+    "postgres_2_port": 5542,
+    "patroni_1_port": 5543,
+    "patroni_2_port": 5544,
+    "etcd_1_port": 5545,
+    "etcd_2_port": 5546,
     "redis_carts_port": 5551,
     "redis_streams_port": 5552,
     "supervisor_port": 5561,
@@ -67,8 +71,12 @@ class Settings(GatewaySettings):
     catalog_2_port: Port = _moved("Second catalog instance", "catalog_2_port")
     cart_port: Port = _moved("Cart service", "cart_port")
     orders_port: Port = _moved("Orders service", "orders_port")
-    postgres_primary_port: Port = _moved("PostgreSQL primary", "postgres_primary_port")
-    postgres_standby_port: Port = _moved("PostgreSQL standby", "postgres_standby_port")
+    postgres_1_port: Port = _moved("First PostgreSQL node", "postgres_1_port")
+    postgres_2_port: Port = _moved("Second PostgreSQL node", "postgres_2_port")
+    patroni_1_port: Port = _moved("Patroni of the first node", "patroni_1_port")
+    patroni_2_port: Port = _moved("Patroni of the second node", "patroni_2_port")
+    etcd_1_port: Port = _moved("etcd, for the first node", "etcd_1_port")
+    etcd_2_port: Port = _moved("etcd, for the second node", "etcd_2_port")
     redis_carts_port: Port = _moved("Redis for carts", "redis_carts_port")
     redis_streams_port: Port = _moved("Redis for events and tasks", "redis_streams_port")
     supervisor_port: Port = _moved("Control port of the supervisor", "supervisor_port")
@@ -153,9 +161,11 @@ def read_settings(**values: Any) -> Settings:
 def inherited_environment() -> dict[str, str]:
     """The caller's environment without what would steer our own servers and clients.
 
-    libpq obeys every PG* variable, Python its own, and a proxy has no business on loopback.
+    libpq obeys every PG* variable, Patroni and etcd theirs, Python its own, and a proxy has no
+    business on loopback.
     """
-    steering = ("PG", "PYTHON", "MAKE", "MFLAGS", "FLASK_", "GUNICORN_", "VIRTUAL_ENV")
+    steering = ("PG", "PATRONI", "ETCD", "PYTHON", "MAKE", "MFLAGS", "FLASK_", "GUNICORN_")
+    steering += ("VIRTUAL_ENV",)
     proxies = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy"}
     return {
         name: value

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from local import gateway, postgres, redis
+from local import gateway, locks, postgres, redis
 from local.command_line import CommandLine
 from local.databases import ensure_roles_and_databases
 from local.errors import StackError
@@ -129,15 +129,14 @@ class Stack:
         self.processes = {process.name: process for process in self._table()}
         self.supervisor.configure(self.processes.values())
         (self.settings.run / "ports.json").write_text(json.dumps(self.settings.ports), "utf-8")
-        with self.progress.step("PostgreSQL prepared, supervisor started"):
-            self.readiness.together(self.supervisor.start, self.cluster.prepare_primary)
-        has_standby = self.cluster.prepare_standby()
+        with self.progress.step("Supervisor started"):
+            self.supervisor.start()
         with ExitStack() as loaded:
             commands = {
                 service: loaded.enter_context(self._commands(service)) for service in WITH_DATABASE
             }
-            self._start_early(has_standby)
-            self._prepare_data(commands, has_standby)
+            self._start_early()
+            self._prepare_data(commands)
             with self.progress.step("All processes ready"):
                 self.wait_ready()
             with self.progress.step("A purchase went through, was cancelled and forgotten"):
@@ -146,53 +145,44 @@ class Stack:
                 commands["orders"].run("forget-probe")
         self._open_mark.touch()
 
-    def _prepare_data(self, commands: dict[str, CommandLine], has_standby: bool) -> None:
+    def _prepare_data(self, commands: dict[str, CommandLine]) -> None:
         with self.progress.step("PostgreSQL primary accepts connections"):
-            self.cluster.wait_until_accepting(partial(self.readiness.check, [postgres.PRIMARY]))
+            self.cluster.wait_until_accepting(
+                partial(self.readiness.check, [locks.NAME, *self.cluster.nodes])
+            )
             ensure_roles_and_databases(self.cluster, self.secrets)
         self.readiness.together(
-            partial(self._ensure_standby, has_standby),
+            self._wait_for_standby,
             *(partial(self._prepare_service, commands[name], name) for name in WITH_DATABASE),
         )
 
     def _table(self) -> list[Process]:
-        servers = (self.cluster.primary, self.cluster.standby)
         return [
-            *(self.cluster.process(server) for server in servers),
+            locks.process(self.settings),
+            *self.cluster.processes(),
             *redis.processes(self.settings, self.secrets),
             *self.services.processes(),
             gateway.process(self.settings, self.cluster.launcher),
         ]
 
-    def _start_early(self, has_standby: bool) -> None:
+    def _start_early(self) -> None:
         """Start all that can load while the databases come up: loading is what takes the time."""
         late = {_background(service) for service in WITH_DATABASE}
-        if not has_standby:
-            late.add(postgres.STANDBY)
         for name in sorted(self.processes, key=lambda name: self.processes[name].stage):
+            if name in self.cluster.nodes:
+                locks.wait_until_listening(self.settings, seconds=20)
             if name not in late:
                 self.supervisor.start_process(name)
 
-    def _ensure_standby(self, has_standby: bool) -> None:
-        """Have the standby stream; copy the primary again if what the standby has is no use."""
+    def _wait_for_standby(self) -> None:
+        limit = time.monotonic() + self.settings.start_seconds
         with self.progress.step("PostgreSQL standby streams from the primary"):
-            kept = self.cluster.ensure_slot()
-            if has_standby and kept and self._streams(seconds=20):
-                return
-            self.supervisor.stop_processes([postgres.STANDBY], self._timer(20))
-            self.cluster.clone_standby()
-            self.readiness.forget(postgres.STANDBY)
-            self.supervisor.start_process(postgres.STANDBY)
-            if not self._streams(seconds=self.settings.start_seconds):
-                raise self.readiness.failure(postgres.STANDBY, "does not follow the primary")
-
-    def _streams(self, seconds: float) -> bool:
-        limit = time.monotonic() + seconds
-        while not self.cluster.standby_is_streaming():
-            if time.monotonic() > limit or self.readiness.keeps_ending(postgres.STANDBY):
-                return False
-            self.readiness.pause(0.1)
-        return True
+            while not self.cluster.standby_is_streaming():
+                self.readiness.check(self.cluster.nodes)
+                if time.monotonic() > limit:
+                    standby = next(n for n in self.cluster.nodes if n != self.cluster.primary())
+                    raise self.readiness.failure(standby, "does not follow the primary")
+                self.readiness.pause(0.1)
 
     def _prepare_service(self, commands: CommandLine, service: str) -> None:
         with self.progress.step(f"Tables of {service} up to date"):

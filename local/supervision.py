@@ -116,6 +116,7 @@ class Supervisor:
             "directory": str(process.directory),
             "environment": process.environment | marks,
             "stage": process.stage,
+            "takes_over": process.takes_over,
         }
         path = self._settings.run / f"{process.name}.json"
         write_private(path, json.dumps(spec, indent=1))

@@ -13,6 +13,8 @@ from local.settings import PORTS, Settings
 # Setting to the process that listens there, for messages.
 USERS = {name: name.removesuffix("_port").replace("_", "-") for name in PORTS}
 USERS |= {"port": "gateway", "tls_port": "gateway"}
+USERS |= {"patroni_1_port": "postgres-1", "patroni_2_port": "postgres-2"}
+USERS |= {"etcd_1_port": "etcd", "etcd_2_port": "etcd"}
 
 
 def check_ports(settings: Settings) -> None:
