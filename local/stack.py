@@ -176,13 +176,14 @@ class Stack:
 
     def _wait_for_standby(self) -> None:
         limit = time.monotonic() + self.settings.start_seconds
-        with self.progress.step("PostgreSQL standby streams from the primary"):
-            while not self.cluster.standby_is_streaming():
+        with self.progress.step("PostgreSQL standby has what the primary has"):
+            while not self.cluster.has_sync_standby():
                 self.readiness.check(self.cluster.nodes)
+                self.cluster.hasten()
                 if time.monotonic() > limit:
                     standby = next(n for n in self.cluster.nodes if n != self.cluster.primary())
                     raise self.readiness.failure(standby, "does not follow the primary")
-                self.readiness.pause(0.1)
+                self.readiness.pause(0.3)
 
     def _prepare_service(self, commands: CommandLine, service: str) -> None:
         with self.progress.step(f"Tables of {service} up to date"):
@@ -218,7 +219,15 @@ class Stack:
         names = [name for name, its_stage in stages.items() if its_stage == stage]
         # While they start, services have nothing to finish, and are slow to answer.
         cut_short = stage is Stage.SERVICES and not self.is_open()
+        if stage is Stage.STORES:
+            self._stop_databases()
         self.supervisor.stop_processes(names, self._timer(3 if cut_short else 30))
+
+    def _stop_databases(self) -> None:
+        states = self.supervisor.states()
+        nodes = [name for name in self.cluster.nodes if name in states and states[name].pid]
+        self.cluster.shut_down([states[name].pid for name in nodes], self._timer(20))
+        self.supervisor.stop_processes(nodes, has_time=lambda: False)
 
     def _timer(self, seconds: float) -> Callable[[], bool]:
         """A function that tells whether there is time left, and nobody is in a hurry."""
@@ -231,13 +240,6 @@ class Stack:
         if launcher.changes_user:
             arguments = ("--end", str(self.settings.feira_home), str(patience))
             subprocess.run(launcher.command(*launch(*arguments)), check=False)
-
-    def _stop_stages(self, give_up: Callable[[], bool]) -> None:
-        stages = self.supervisor.stages()
-        for stage in sorted(Stage, reverse=True):
-            names = [name for name, its_stage in stages.items() if its_stage == stage]
-            with self.progress.step(f"{stage.name.capitalize()} stopped"):
-                self.supervisor.stop_processes(names, give_up)
 
     def restart(self, name: str) -> None:
         """Stop one process, start it again and wait until it is ready."""

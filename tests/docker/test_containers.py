@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.compose_secrets import MAKERS
-from tests.docker.load import report
+from tests.load import report
 from tests.docker.project import NAME, OWN_IMAGES, SETTINGS, Project
 from tests.shop import Shop
 

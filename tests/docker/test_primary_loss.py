@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.docker.load import PAST_THE_CACHE, load, report
+from tests.load import PAST_THE_CACHE, load, report
 from tests.docker.project import NAME, Project
 from tests.shop import Shop, wait_until
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.docker.load import Log, load, report
+from tests.load import Log, load, report
 from tests.docker.project import NAME, Project
 from tests.shop import Shop, wait_until
 

@@ -277,7 +277,8 @@ def test_reads_are_done_on_the_standby(shop: Shop) -> None:
     replication = shop.http.get("/status").json()["catalog"]["replication"]
     assert replication["read_from"] == "standby"
     assert replication["standbys"] == 1
-    assert replication["primary"] == f"port {shop.stack.settings.postgres_primary_port}"
+    cluster = shop.stack.cluster
+    assert replication["primary"] == f"port {cluster.nodes[cluster.primary()].port}"
 
 
 def test_public_reads_may_be_cached_and_those_of_users_may_not(shop: Shop, shelf: Shelf) -> None:

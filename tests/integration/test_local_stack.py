@@ -30,6 +30,7 @@ from local.process import Process, Stage
 from local.secrets import load_secrets, secrets_file
 from local.settings import PORTS, REPOSITORY, Settings, read_settings
 from local.supervision import Supervisor
+from local.templates import render
 from local.web import check_ports, free_ports
 
 
@@ -86,7 +87,7 @@ def test_the_admins_password_can_be_chosen_at_the_first_start_only(tmp_path: Pat
 
 
 def test_lost_secrets_are_not_made_anew_over_data_that_needs_the_old_ones(tmp_path: Path) -> None:
-    (tmp_path / "data" / "postgres-primary").mkdir(parents=True)
+    (tmp_path / "data" / "postgres-1").mkdir(parents=True)
     with pytest.raises(StackError, match=r"secrets\.env is missing"):
         load_secrets(tmp_path)
     assert not secrets_file(tmp_path).exists()
@@ -126,15 +127,15 @@ def test_a_wrong_setting_is_named_in_one_line(
 def test_a_busy_port_is_named_with_what_wants_it_and_the_variable(settings: Settings) -> None:
     check_ports(settings)
     with socket.socket() as other:
-        other.bind(("127.0.0.1", settings.postgres_standby_port))
+        other.bind(("127.0.0.1", settings.postgres_2_port))
         other.listen()
         with pytest.raises(StackError) as raised:
             check_ports(settings)
-    assert raised.value.process == "postgres-standby"
+    assert raised.value.process == "postgres-2"
     text = str(raised.value)
-    assert f"port {settings.postgres_standby_port} on 127.0.0.1 is busy" in text
+    assert f"port {settings.postgres_2_port} on 127.0.0.1 is busy" in text
     assert f"process {os.getpid()}" in text
-    assert "set POSTGRES_STANDBY_PORT" in text
+    assert "set POSTGRES_2_PORT" in text
     assert "\n" not in text
 
 
@@ -168,7 +169,7 @@ def test_a_broken_certificate_is_replaced(tmp_path: Path) -> None:
 def test_every_placeholder_of_the_gateway_has_a_value(settings: Settings) -> None:
     template = (REPOSITORY / "nginx" / "nginx.conf.template").read_text()
     values = gateway.placeholders(settings)
-    rendered = gateway.render(template, values)
+    rendered = render(template, values)
     lines = [line for line in rendered.splitlines() if not line.lstrip().startswith("#")]
     assert not re.search(r"\$\{[A-Z_]+\}", "\n".join(lines))
     assert f"listen 127.0.0.1:{settings.port};" in rendered
@@ -177,7 +178,7 @@ def test_every_placeholder_of_the_gateway_has_a_value(settings: Settings) -> Non
 
 def test_a_placeholder_without_a_value_is_named() -> None:
     with pytest.raises(StackError, match=r"\$\{MISSING\}"):
-        gateway.render("# ${SAID}\nlisten ${PORT};\n${MISSING}\n", {"PORT": "1"})
+        render("# ${SAID}\nlisten ${PORT};\n${MISSING}\n", {"PORT": "1"})
 
 
 def test_no_secret_stands_on_a_command_line_or_in_a_file_others_can_read(

@@ -149,6 +149,12 @@ def tree(pid: int) -> list[psutil.Process]:
     return []
 
 
+def family(stack: Stack, name: str) -> list[psutil.Process]:
+    """All processes of one name; PostgreSQL is no descendant of its Patroni."""
+    node = name in stack.cluster.nodes
+    return tree(stack.pid(name)) + (tree(stack.cluster.postmaster(name)) if node else [])
+
+
 def kill(stack: Stack, name: str) -> int:
     """SIGKILL the process of that name (not its children); its id."""
     pid = wait_until(lambda: stack.pid(name))
@@ -182,10 +188,33 @@ def wait_ready(stack: Stack, url: str, seconds: float = 20) -> None:
     wait_until(ready, seconds)
 
 
+def standby(stack: Stack) -> str:
+    """Name of the PostgreSQL node that does not lead."""
+    primary = stack.cluster.primary()
+    return next(name for name in stack.cluster.nodes if name != primary)
+
+
+def restart_postgres(stack: Stack, name: str) -> None:
+    """Have a node's Patroni restart its PostgreSQL in place; every connection to it ends."""
+    before = stack.cluster.postmaster(name)
+    answer = httpx.post(
+        f"{stack.cluster.nodes[name].rest_url}/restart",
+        json={},
+        auth=("patroni", stack.secrets.patroni_password),
+        timeout=30,
+        trust_env=False,
+    )
+    assert answer.status_code == 200, answer.text
+    assert stack.cluster.postmaster(name) not in (0, before)
+
+
 @contextmanager
 def frozen(stack: Stack, *names: str) -> Iterator[None]:
-    """Stop processes with all their descendants (SIGSTOP); they go on at the end."""
-    stopped = [process for name in names for process in tree(stack.pid(name))]
+    """Stop processes with all their descendants (SIGSTOP); they go on at the end.
+
+    The PostgreSQL of a node is stopped with its Patroni.
+    """
+    stopped = [process for name in names for process in family(stack, name)]
     for process in stopped:
         process.suspend()
     try:

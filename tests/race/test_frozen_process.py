@@ -7,7 +7,16 @@ from collections.abc import Callable
 import httpx
 
 from local.stack import Stack
-from tests.race.rig import counted, figure, frozen, is_problem, own_shops, seconds_of, together
+from tests.race.rig import (
+    counted,
+    figure,
+    frozen,
+    is_problem,
+    own_shops,
+    seconds_of,
+    standby,
+    together,
+)
 from tests.shop import Account, Shop, wait_until
 
 # A token that every standby has replayed: past the gateway's cache, but not past the standby.
@@ -42,7 +51,7 @@ def test_reads_go_on_while_the_standby_hangs(stack: Stack, shop: Shop, customer:
 
     with own_shops(stack, READERS) as shops:
         at_once(shops, read, 3)  # connections to the standby are open
-        with frozen(stack, "postgres-standby"):
+        with frozen(stack, standby(stack)):
             first = at_once(shops, read, 3)
             later = at_once(shops, read, 10)
             bought = [shop.checkout(customer, cart) for cart in carts]

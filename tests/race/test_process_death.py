@@ -31,8 +31,9 @@ from tests.shop import Account, Shop, wait_until
 SHOPPERS = 4
 START = 100_000
 VICTIMS = (
-    "postgres-primary",
-    "postgres-standby",
+    "postgres-1",
+    "postgres-2",
+    "etcd",
     "redis-carts",
     "redis-streams",
     "catalog-1",

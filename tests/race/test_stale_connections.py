@@ -8,7 +8,7 @@ from functools import partial
 import httpx
 
 from local.stack import Stack
-from tests.race.rig import kill, together, wait_back, wait_ready
+from tests.race.rig import restart_postgres, together, wait_ready
 from tests.shop import Account, Shop
 
 
@@ -35,7 +35,7 @@ def test_the_first_write_after_a_restart_of_the_primary_succeeds(
     # Several at once, so that every pool holds several connections that the restart kills.
     assert set(together([partial(add, base) for base in catalogs * 4])) == {201}
     assert set(together([buy] * 6)) == {201}
-    wait_back(stack, "postgres-primary", kill(stack, "postgres-primary"))
+    restart_postgres(stack, stack.cluster.primary())
     # Ready says so over a connection of its own; the pools still hold the dead ones.
     for name in ("catalog-1", "orders"):
         wait_ready(stack, stack.services.url(name))

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from local import compose_reference, compose_secrets, gateway
+from local import compose_reference, compose_secrets
 from local.errors import StackError
 from local.settings import REPOSITORY, GatewaySettings
+from local.templates import render as render_here
 
 TEXT = (REPOSITORY / "docker-compose.yml").read_text("utf-8")
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
@@ -116,7 +117,7 @@ def test_containers_and_the_embedded_stack_render_the_gateway_alike() -> None:
     template = (REPOSITORY / "nginx/nginx.conf.template").read_text("utf-8")
     names = set(re.findall(r"\$\{([A-Z_]+)\}", template)) - {"NAME"}
     values = {name: f"a\\1 & {name.lower()}; /x" for name in names}
-    assert render("nginx/nginx.conf.template", values).stdout == gateway.render(template, values)
+    assert render("nginx/nginx.conf.template", values).stdout == render_here(template, values)
 
 
 def test_a_template_without_one_of_its_values_is_refused() -> None:

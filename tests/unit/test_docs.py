@@ -165,7 +165,7 @@ def test_every_secret_port_and_process_is_in_operations() -> None:
     names = {field.name.upper() for field in dataclasses.fields(Secrets)}
     names |= {name.upper() for name in PORTS}
     names |= {"catalog-1", "catalog-2", "cart", "orders", "gateway", "supervisor"}
-    names |= {"postgres-primary", "postgres-standby", "redis-carts", "redis-streams"}
+    names |= {"postgres-1", "postgres-2", "etcd", "redis-carts", "redis-streams"}
     assert {name for name in names if f"`{name}`" not in OPERATIONS} == set()
 
 
