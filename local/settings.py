@@ -164,11 +164,11 @@ def inherited_environment() -> dict[str, str]:
     libpq obeys every PG* variable, Patroni and etcd theirs, Python its own, and a proxy has no
     business on loopback.
     """
-    steering = ("PG", "PATRONI", "ETCD", "PYTHON", "MAKE", "MFLAGS", "FLASK_", "GUNICORN_")
-    steering += ("VIRTUAL_ENV",)
+    servers = ("PG", "PATRONI", "ETCD", "FLASK_", "GUNICORN_")
+    tools = ("PYTHON", "MAKE", "MFLAGS", "VIRTUAL_ENV")
     proxies = {"http_proxy", "https_proxy", "all_proxy", "ftp_proxy"}
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(steering) and name.lower() not in proxies
+        if not name.startswith(servers + tools) and name.lower() not in proxies
     }

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from local.compose_secrets import MAKERS
-from tests.load import report
 from tests.docker.project import NAME, OWN_IMAGES, SETTINGS, Project
+from tests.load import report
 from tests.shop import Shop
 
 SERVICES = {

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.load import PAST_THE_CACHE, load, report
 from tests.docker.project import NAME, Project
+from tests.load import PAST_THE_CACHE, load, report
 from tests.shop import Shop, wait_until
 
 # What is lost, and within how many seconds writes are back.

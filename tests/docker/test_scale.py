@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.load import Log, load, report
 from tests.docker.project import NAME, Project
+from tests.load import Log, load, report
 from tests.shop import Shop, wait_until
 
 SHOPPERS = 6
