@@ -18,6 +18,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import yaml
 from cryptography import x509
 
 from local import gateway
@@ -26,6 +27,7 @@ from local.errors import StackError
 from local.launch import PROCESS, STACK, belongings, end_leftovers, launch
 from local.logs import _Tail
 from local.memory import family_bytes, pss_bytes
+from local.postgres import Cluster
 from local.process import Process, Stage
 from local.secrets import load_secrets, secrets_file
 from local.settings import PORTS, REPOSITORY, Settings, read_settings
@@ -229,6 +231,71 @@ def test_the_supervisor_brings_a_killed_process_back_and_leaves_nothing(
         wait_until(lambda: supervisor.reap() is not None)
         end_leftovers(settings.feira_home)
     assert list(belongings(settings.feira_home)) == []
+
+
+def test_what_a_process_takes_over_outlives_its_death_and_nothing_else_does(
+    settings: Settings,
+) -> None:
+    # Given a process with two children, one of which its successor goes on with
+    code = """
+import os, subprocess, time
+if not os.path.exists("begun"):
+    open("begun", "w").close()
+    for command in (["sleep", "600"], ["tail", "-f", "/dev/null"]):
+        subprocess.Popen(command, start_new_session=True)
+time.sleep(600)
+"""
+    command = [sys.executable, "-c", code]
+    process = Process("runner", command, Stage.STORES, settings.run, takes_over="sleep")
+    supervisor = Supervisor(settings, "control-password")
+    supervisor.configure([process])
+    supervisor.start()
+    home = settings.feira_home
+    try:
+        supervisor.start_process("runner")
+        wait_until(lambda: len(list(belongings(home, "runner"))) == 3)
+        wait_until(lambda: supervisor.states()["runner"].state == "RUNNING")
+        first = supervisor.states()["runner"].pid
+        (other,) = set(belongings(home, "runner", but_not="sleep")) - {first}
+        (kept,) = set(belongings(home, "runner")) - {first, other}
+        # When it is killed
+        os.kill(first, signal.SIGKILL)
+        # Then its successor has that child only
+        wait_until(lambda: supervisor.states()["runner"].pid not in (0, first))
+        second = supervisor.states()["runner"].pid
+        wait_until(lambda: set(belongings(home, "runner")) == {second, kept})
+    finally:
+        supervisor.shutdown()
+        wait_until(lambda: supervisor.reap() is not None)
+        end_leftovers(home)
+    assert list(belongings(home)) == []
+
+
+def test_a_node_is_configured_in_a_file_that_only_its_owner_can_read(settings: Settings) -> None:
+    secrets = load_secrets(settings.feira_home)
+    for process in Cluster(settings, secrets).processes():
+        path = settings.run / process.name / "patroni.yml"
+        assert mode(path) == 0o600
+        read = yaml.safe_load(path.read_text())
+        assert read["name"] == process.name
+        assert read["postgresql"]["data_dir"] == str(settings.data / process.name)
+        assert read["postgresql"]["pgpass"] == str(settings.run / process.name / "pgpass")
+        assert read["etcd3"]["key"] == str(settings.feira_home / "etcd.key")
+        assert read["postgresql"]["authentication"]["superuser"] == {
+            "username": "postgres",
+            "password": secrets.postgres_password,
+        }
+        assert not any(value in " ".join(process.command) for value in vars(secrets).values())
+
+
+def test_the_data_of_a_version_without_patroni_is_taken_over(settings: Settings) -> None:
+    secrets = load_secrets(settings.feira_home)
+    for name in ("postgres-primary", "postgres-standby"):
+        (settings.data / name).mkdir()
+        (settings.data / name / "postgresql.conf").write_text("port = 1")
+    Cluster(settings, secrets).processes()
+    assert sorted(path.name for path in settings.data.iterdir()) == ["postgres-1"]
+    assert (settings.data / "postgres-1" / "postgresql.conf").read_text() == ""
 
 
 def test_a_launched_process_gets_its_environment_and_folder(settings: Settings) -> None:

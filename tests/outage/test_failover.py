@@ -125,6 +125,6 @@ def test_no_store_of_locks_and_then_no_standby(stack: Stack, shop: Shop) -> None
         start(stack, other)
     told("standby lost", log, gap)
     figure("store of locks away", f"longest time without an order {without_store:.1f} s")
-    assert without_store < 3, "nobody is demoted while both nodes see each other"
+    assert without_store < 5, "nobody is demoted while both nodes see each other"
     assert gap <= 20
     assert stack.cluster.primary() == primary
