@@ -204,13 +204,21 @@ class Cluster:
 
     def hasten(self) -> None:
         """Have the primary's Patroni look around now instead of within its `loop_wait`."""
+        if name := self._leader():
+            # A change of nothing; it is the request that wakes it.
+            self._tell(name, "PATCH", "/config", {"synchronous_mode": True})
+
+    def clone_standby_again(self) -> None:
+        """Replace the data of the node that does not lead by a copy of the one that does."""
+        if leader := self._leader():
+            for name in self.nodes.keys() - {leader}:
+                self._tell(name, "POST", "/reinitialize", {"force": True})
+
+    def _tell(self, name: str, method: str, path: str, body: dict[str, bool]) -> None:
         credentials = f"patroni:{self._secrets.patroni_password}".encode()
         headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
-        if name := self._leader():
-            with suppress(OSError):
-                # A change of nothing; it is the request that wakes it.
-                url = f"{self.nodes[name].rest_url}/config"
-                call("PATCH", url, {"synchronous_mode": True}, headers, timeout=5)
+        with suppress(OSError):
+            call(method, self.nodes[name].rest_url + path, body, headers, timeout=5)
 
     def query(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
         """One statement as superuser on the primary's own database, committed at once."""

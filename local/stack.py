@@ -175,12 +175,19 @@ class Stack:
                 self.supervisor.start_process(name)
 
     def _wait_for_standby(self) -> None:
-        limit = time.monotonic() + self.settings.start_seconds
+        began = time.monotonic()
+        patience = self.settings.start_seconds
+        cloned = False
         with self.progress.step("PostgreSQL standby has what the primary has"):
             while not self.cluster.has_sync_standby():
                 self.readiness.check(self.cluster.nodes)
                 self.cluster.hasten()
-                if time.monotonic() > limit:
+                waited = time.monotonic() - began
+                if waited > patience / 2 and not cloned:
+                    # What the primary has kept does not reach back to where it was left.
+                    self.cluster.clone_standby_again()
+                    cloned = True
+                if waited > patience:
                     standby = next(n for n in self.cluster.nodes if n != self.cluster.primary())
                     raise self.readiness.failure(standby, "does not follow the primary")
                 self.readiness.pause(0.3)
