@@ -131,11 +131,12 @@ class Stack:
         (self.settings.run / "ports.json").write_text(json.dumps(self.settings.ports), "utf-8")
         with self.progress.step("Supervisor started"):
             self.supervisor.start()
+        self._start_stores()
         with ExitStack() as loaded:
             commands = {
                 service: loaded.enter_context(self._commands(service)) for service in WITH_DATABASE
             }
-            self._start_early()
+            self._start_services()
             self._prepare_data(commands)
             with self.progress.step("All processes ready"):
                 self.wait_ready()
@@ -165,13 +166,18 @@ class Stack:
             gateway.process(self.settings, self.cluster.launcher),
         ]
 
-    def _start_early(self) -> None:
+    def _start_stores(self) -> None:
+        self.supervisor.start_process(locks.NAME)
+        locks.wait_until_listening(self.settings, seconds=20)
+        for name, process in self.processes.items():
+            if process.stage is Stage.STORES:
+                self.supervisor.start_process(name)
+
+    def _start_services(self) -> None:
         """Start all that can load while the databases come up: loading is what takes the time."""
         late = {_background(service) for service in WITH_DATABASE}
-        for name in sorted(self.processes, key=lambda name: self.processes[name].stage):
-            if name in self.cluster.nodes:
-                locks.wait_until_listening(self.settings, seconds=20)
-            if name not in late:
+        for name, process in self.processes.items():
+            if process.stage > Stage.STORES and name not in late:
                 self.supervisor.start_process(name)
 
     def _wait_for_standby(self) -> None:
