@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from cart.breaker import Breaker
+from chassis.breaker import Breaker
 from chassis.problems import Unavailable
 
 
