@@ -8,6 +8,7 @@ the deadline of the work at hand (see `deadline`).
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ from chassis.postgres import READ_ONLY_TRANSACTION, READ_SECONDS, Backoff, NoHos
 Result = TypeVar("Result")
 RETRYABLE = {"40001", "40P01"}
 TOKEN_SECONDS = 1.0
+# For how long those who can do without the primary do not ask it, once it did not answer one.
+AWAY_SECONDS = 1.0
 # Replayed by no standby ever: a read that presents it goes to the primary.
 BEYOND_ALL = "FFFFFFFF/FFFFFFFF"
 
@@ -50,6 +53,7 @@ class Database:
         """
         self.name = name
         self.patience = wait_seconds
+        self._away_until = 0.0
         self.primary = engine_for(
             dsn,
             "read-write",
@@ -127,11 +131,13 @@ class Database:
 
     def read_latest(self, work: Callable[[Session], Result]) -> Result:
         """Run read-only `work` on the primary, or wherever it can be read when that is away."""
-        try:
-            with deadline.within(READ_SECONDS):
-                return self._read_once(work)
-        except (OperationalError, PoolTimeout):
-            return self.read(work)
+        if time.monotonic() >= self._away_until:
+            try:
+                with deadline.within(READ_SECONDS):
+                    return self._read_once(work)
+            except (OperationalError, PoolTimeout):
+                self._away_until = time.monotonic() + AWAY_SECONDS
+        return self.read(work)
 
     def _read_once(self, work: Callable[[Session], Result]) -> Result:
         with Session(self.primary) as session:

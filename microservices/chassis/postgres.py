@@ -27,8 +27,10 @@ Want = Literal["read-write", "prefer-standby"]
 CONNECT_SECONDS = 2.0
 # A read is given up sooner than a write: another host can answer it, and the gateway waits for it.
 READ_SECONDS = 2.0
-# How long a host that fell silent is tried after all others.
+# How long a host that fell silent is tried after all others, and what is a silence when somebody's
+# deadline cut it short.
 SILENT_SECONDS = 10.0
+SILENCE_SECONDS = 1.0
 READ_ONLY_TRANSACTION = "25006"
 UNKNOWN_HOST = "could not translate host name"
 
@@ -115,13 +117,11 @@ def install_wait_callback(wait_seconds: float) -> None:
             limit = min(getattr(connection, "patience", wait_seconds), wait_seconds)
             if connection.status == 0:
                 limit = min(limit, CONNECT_SECONDS)
-            left = deadline.remaining()
-            if not poller.poll(min(limit, left) * 1000):
-                if limit <= left and isinstance(connection, _Watched):
+            patience = min(limit, deadline.remaining())
+            if not poller.poll(patience * 1000):
+                if patience >= min(limit, SILENCE_SECONDS) and isinstance(connection, _Watched):
                     connection.host.fell_silent()
-                raise psycopg2.OperationalError(
-                    f"PostgreSQL was silent for {min(limit, left):.1f} s"
-                )
+                raise psycopg2.OperationalError(f"PostgreSQL was silent for {patience:.1f} s")
             poller.unregister(descriptor)
 
     pg.set_wait_callback(wait)
@@ -134,22 +134,26 @@ class _Watched(pg.connection):
     patience: float
 
 
+# By host and port, for all pools of the process: what one of them has met, the others need not.
+_silent_until: dict[tuple[str, str], float] = {}
+
+
 class _Host:
     """One server of the cluster, and whether it fell silent just now."""
 
     def __init__(self, options: dict[str, Any], patience: float) -> None:
         self._options = options
-        self._silent_until = 0.0
+        self._address = (options["host"], options["port"])
         self._kind = type("Watched", (_Watched,), {"host": self, "patience": patience})
 
     def fell_silent(self) -> None:
         """A connection to it, or an attempt at one, ran out of time."""
-        self._silent_until = time.monotonic() + SILENT_SECONDS
+        _silent_until[self._address] = time.monotonic() + SILENT_SECONDS
 
     @property
     def silent(self) -> bool:
         """Whether that was a moment ago."""
-        return time.monotonic() < self._silent_until
+        return time.monotonic() < _silent_until.get(self._address, 0.0)
 
     def connect(self, **options: str) -> pg.connection:
         """A new connection, if the host answers and is what the options ask for."""
