@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 
 from chassis import deadline
 from chassis.consistency import position_in
+from chassis.metrics import HELD
 from chassis.postgres import READ_ONLY_TRANSACTION, READ_SECONDS, Backoff, NoHostServes, engine_for
 
 Result = TypeVar("Result")
@@ -164,15 +165,20 @@ class Database:
     ) -> Result:
         backoff = Backoff(self.patience)
         while True:
-            deadline.check()
             try:
-                return attempt()
-            except DBAPIError as error:
-                code = getattr(error.orig, "pgcode", None)
-                lost = error.connection_invalidated and repeatable()
-                retry = code in RETRYABLE or lost or _nothing_was_done(error)
-                if not retry or not backoff.wait(random.random):
+                deadline.check()
+                result = attempt()
+            except (DBAPIError, deadline.DeadlinePassed) as error:
+                if not _may_try_again(error, repeatable()) or not backoff.wait(random.random):
+                    self._held(backoff, "given up")
                     raise
+            else:
+                self._held(backoff, "finished")
+                return result
+
+    def _held(self, backoff: Backoff, outcome: str) -> None:
+        if backoff.tried_again:
+            HELD.labels(self.name, outcome).observe(time.monotonic() - backoff.began)
 
     def dispose(self) -> None:
         """Close every pooled connection (after a fork, at shutdown)."""
@@ -212,6 +218,14 @@ def _replayed(session: Session, position: str) -> bool:
             {"position": position},
         )
     )
+
+
+def _may_try_again(error: Exception, repeatable: bool) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "pgcode", None)
+    lost = error.connection_invalidated and repeatable
+    return code in RETRYABLE or lost or _nothing_was_done(error)
 
 
 def _nothing_was_done(error: DBAPIError) -> bool:

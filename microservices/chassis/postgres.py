@@ -220,7 +220,9 @@ class Backoff:
 
     def __init__(self, seconds: float, first: float = 0.02, most: float = 0.5) -> None:
         left = deadline.remaining()
-        self._end = time.monotonic() + (seconds if math.isinf(left) else left)
+        self.began = time.monotonic()
+        self.tried_again = False
+        self._end = self.began + (seconds if math.isinf(left) else left)
         self._next = first
         self._most = most
 
@@ -230,5 +232,6 @@ class Backoff:
         if time.monotonic() + pause >= self._end:
             return False
         time.sleep(pause)
+        self.tried_again = True
         self._next = min(self._next * 2, self._most)
         return True

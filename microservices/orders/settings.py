@@ -69,7 +69,7 @@ class Settings(ServiceSettings):
         3.0, gt=0, description="Longest wait for the cart, which waits 2 s for its store."
     )
     reserve_wait_seconds: float = Field(
-        1.8,
+        1.6,
         gt=0,
         description="Longest silence of the catalog before a checkout that needs it is 503.",
     )

@@ -21,6 +21,8 @@ DEADLINE = 8.0 if FULL else 4.0
 OUTAGE = 4.0 if FULL else 2.2
 REQUEST = 4.5 if FULL else 2.5
 SHOPPERS = 12 if FULL else 4
+# What an answer takes besides the wait that is looked at, on a machine that is busy.
+BESIDES = 0.8
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_a_checkout_ends_with_its_deadline_and_the_same_key_ends_it(
 
     assert retry_after(refused) >= 1
     figure("deadline", f"{whose} mute: 503 after {waited:.2f} s of {DEADLINE} s")
-    assert waited < DEADLINE + 0.3
+    assert waited < DEADLINE + BESIDES
     last: list[httpx.Response] = []
 
     def bought() -> bool:
@@ -142,7 +144,7 @@ def test_a_commit_without_an_answer_is_neither_done_again_nor_called_undone(
         )
     again = home.catalog.post("/api/categories", json=body, headers=shop.operator.headers)
 
-    assert retry_after(unknown) >= 1 and waited < REQUEST + 0.3
+    assert retry_after(unknown) >= 1 and waited < REQUEST + BESIDES
     assert again.status_code == 409 and again.json()["type"] == "/problems/already-exists"
     found = rows(stack, "catalog", "SELECT count(*) FROM categories WHERE slug = %s", slug)
     assert found == [(1,)]
@@ -182,8 +184,8 @@ def test_whoever_needs_a_frozen_primary_is_told_in_time_and_readers_are_served(
         f"orders read in {orders_seconds:.1f} s, a product in {product_seconds:.2f} s",
     )
     assert all(retry_after(answer) >= 1 for _, answer in refused)
-    assert max(seconds for seconds, _ in refused) < max(DEADLINE, REQUEST) + 0.3
-    assert max(seconds for seconds, _ in refused[1:]) < REQUEST + 0.3
+    assert max(seconds for seconds, _ in refused) < max(DEADLINE, REQUEST) + BESIDES
+    assert max(seconds for seconds, _ in refused[1:]) < REQUEST + BESIDES
     assert (orders.status_code, seen.status_code) == (200, 200)
     assert orders_seconds < 3.5 and product_seconds < 1
 
