@@ -19,7 +19,7 @@ from chassis.problems import Unavailable
 # Milliseconds that whoever asks another service will wait for the answer.
 HEADER = "X-Request-Timeout-Ms"
 # An answer takes its time too: a service is told to end so much sooner than it is waited for.
-WAY_BACK_SECONDS = 0.1
+WAY_BACK_SECONDS = 0.2
 
 _end: ContextVar[float] = ContextVar("deadline", default=math.inf)
 

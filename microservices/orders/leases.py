@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, or_, update
 from sqlalchemy.orm import Session
 
+from chassis import deadline
 from orders.models import OrderRow
 from orders.order import Order
 from orders.ports import Ports
@@ -26,8 +27,9 @@ SKEW = timedelta(seconds=60)
 
 
 def lease(ports: Ports) -> datetime:
-    """Until when a worker that starts now may work on an order."""
-    return ports.clock.now() + _length(ports)
+    """Until when a worker that starts now may work on an order: a little longer than it has."""
+    left = min(deadline.remaining(), ports.settings.checkout_deadline_seconds)
+    return ports.clock.now() + timedelta(seconds=left) + LEASE_MARGIN
 
 
 def pause(ports: Ports, attempt: int) -> datetime:

@@ -64,7 +64,7 @@ def test_a_service_is_told_how_long_it_has_and_ends_in_time(stand_in: StandIn) -
         client(url).call("GET", "/x", seconds=2, repeatable=True)
 
     long, short = (int(each.headers[deadline.HEADER]) for each in stand_in.arrivals)
-    assert 1700 < long <= 1900 and 1 <= short <= 50
+    assert 1600 < long <= 1800 and 1 <= short <= 50
 
 
 def test_a_request_has_what_its_caller_says_and_no_more_than_its_service_allows() -> None:
