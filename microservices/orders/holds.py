@@ -11,7 +11,7 @@ import random
 
 from chassis import deadline
 from chassis.breaker import Breaker
-from chassis.http_client import Answer, NotNow, ServiceClient
+from chassis.http_client import Answer, NotNow, ServiceClient, Unreachable
 from chassis.postgres import Backoff
 from orders.order import Order
 from orders.settings import Settings
@@ -58,10 +58,15 @@ class Holds:
     def _patiently(self, method: str, path: str, body: object = None) -> Answer:
         with deadline.within(max(0.0, deadline.remaining() - CLOSING_SECONDS)):
             backoff = Backoff(self._settings.reserve_wait_seconds, first=0.05)
+            unknown: NotNow | None = None
             while True:
                 try:
                     return self._ask(method, path, body)
-                except NotNow:
+                except Unreachable as error:
+                    # What was sent before this try may have had its effect.
+                    raise unknown or error from error
+                except NotNow as error:
+                    unknown = error
                     if not backoff.wait(random.random):
                         raise
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 
 from local.stack import Stack
@@ -17,7 +18,7 @@ from tests.outage.house import House, house, retry_after
 from tests.race.rig import FULL, counted, figure, ledgers, rows, seconds_of, together
 from tests.shop import PASSWORD, Account, Shop, wait_until
 
-DEADLINE = 8.0 if FULL else 4.0
+DEADLINE = 8.0 if FULL else 6.0
 OUTAGE = 4.0 if FULL else 2.2
 REQUEST = 4.5 if FULL else 2.5
 SHOPPERS = 12 if FULL else 4
@@ -114,6 +115,28 @@ def test_a_checkout_ends_with_its_deadline_and_the_same_key_ends_it(
     assert rows(stack, "orders", query, customer.id) == [(last[0].json()["id"],)]
     wait_until(lambda: ledgers(stack, [product])[product].sold == 2)
     assert ledgers(stack, [product])[product].held == 0
+
+
+DEMOTED = "SET default_transaction_read_only = on"
+TERMINATED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+
+
+@pytest.mark.parametrize("order", [DEMOTED, TERMINATED], ids=["demoted", "shut down"])
+def test_connections_to_what_is_no_longer_the_primary_cost_no_checkout(
+    shop: Shop, customer: Account, home: House, order: str
+) -> None:
+    carts = [shop.new_cart((shop.new_product()["id"], 1)) for _ in range(3)]
+    assert check_out(home, customer, carts[0], uuid.uuid4().hex).status_code == 201
+    engine = home.app.extensions["feira"].database.primary
+    with ExitStack() as held:
+        for connection in [held.enter_context(engine.connect()) for _ in range(4)]:
+            raw = connection.connection.driver_connection
+            with suppress(psycopg2.OperationalError), raw.cursor() as cursor:
+                cursor.execute(order)
+
+    bought = [check_out(home, customer, cart, uuid.uuid4().hex) for cart in carts[1:]]
+
+    assert [answer.status_code for answer in bought] == [201, 201], [a.text for a in bought]
 
 
 def test_a_lost_answer_to_a_statement_is_asked_for_again(
