@@ -17,9 +17,9 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from cart.breaker import Breaker
 from cart.settings import Settings
 from cart.store import Scripts
+from chassis.breaker import Breaker
 from chassis.consistency import TOKEN_HEADER
 from chassis.events import Event
 from chassis.http_client import ServiceClient
@@ -152,7 +152,7 @@ class Products:
         answer = self._catalog.call(
             "GET",
             f"/internal/products?ids={','.join(map(str, ids))}",
-            deadline=time.monotonic() + self._settings.catalog_wait_seconds,
+            seconds=self._settings.catalog_wait_seconds,
             headers=passed_on,
             repeatable=True,
         )

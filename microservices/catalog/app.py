@@ -35,7 +35,13 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         service_token=settings.service_token,
     )
     ports = Ports(settings, database, orders, clock)
-    service = chassis_app.start("catalog", "Feira: catalog", DESCRIPTION, settings)
+    service = chassis_app.start(
+        "catalog",
+        "Feira: catalog",
+        DESCRIPTION,
+        settings,
+        request_seconds=settings.request_seconds,
+    )
     service.checks["database"] = lambda: ping(database.reader) or ping(database.primary)
     service.status["stock"] = lambda: database.read(lambda s: stock.totals(s, ports.branch))
     service.status["pending"] = lambda: backlog(database.reader)

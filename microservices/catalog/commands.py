@@ -45,7 +45,7 @@ def loops(ports: Ports) -> list[background.Loop]:
     """The duties of the catalog beside its requests."""
     redis = bus.connect(ports.settings.event_bus_url)
     publisher = bus.Publisher(redis, "catalog")
-    relay = Relay(ports.database.statements, f"/{ports.branch}/catalog", {"bus": publisher.publish})
+    relay = Relay(ports.database.primary, f"/{ports.branch}/catalog", {"bus": publisher.publish})
     consumer = bus.Consumer(
         redis,
         "orders",

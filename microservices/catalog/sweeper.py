@@ -6,8 +6,6 @@ be worse than holding some for longer.
 
 from __future__ import annotations
 
-import time
-
 import structlog
 from sqlalchemy import select
 
@@ -57,7 +55,7 @@ def _ask(ports: Ports, order_id: str) -> str | None:
         answer = ports.orders.call(
             "GET",
             f"/internal/orders/{order_id}",
-            deadline=time.monotonic() + CALL_SECONDS,
+            seconds=CALL_SECONDS,
             repeatable=True,
         )
     except Unavailable:

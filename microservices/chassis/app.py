@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from flask_openapi3.models import Response as DocumentedResponse
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 
-from chassis import auth, health, ids, logs, metrics, problems
+from chassis import auth, deadline, health, ids, logs, metrics, problems
 from chassis.settings import ServiceSettings
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
@@ -57,8 +58,14 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def start(name: str, title: str, description: str, settings: ServiceSettings) -> Service:
-    """An app with problems, request ids, logs, metrics and JSON in place, and no routes."""
+def start(
+    name: str, title: str, description: str, settings: ServiceSettings, *, request_seconds: float
+) -> Service:
+    """An app with problems, request ids, logs, metrics and JSON in place, and no routes.
+
+    Args:
+        request_seconds: how long a request may wait for whatever it needs, all in all.
+    """
     logs.configure(name, settings.instance, settings.log_level)
     app = OpenAPI(
         name,
@@ -81,6 +88,7 @@ def start(name: str, title: str, description: str, settings: ServiceSettings) ->
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     problems.register(app)
     _trace_requests(app)
+    _bound_requests(app, request_seconds)
     metrics.register(app, name)
     return Service(app)
 
@@ -129,6 +137,21 @@ def _trace_requests(app: Flask) -> None:
 
     app.before_request(begin)
     app.after_request(end)
+
+
+def _bound_requests(app: Flask, seconds: float) -> None:
+    def begin() -> None:
+        # What a caller says can only shorten it.
+        asked = deadline.from_header(request.headers.get(deadline.HEADER))
+        g.scope = ExitStack()
+        g.scope.enter_context(deadline.within(min(seconds, asked)))
+
+    def end(_: BaseException | None) -> None:
+        if scope := g.pop("scope", None):
+            scope.close()
+
+    app.before_request(begin)
+    app.teardown_request(end)
 
 
 def _refuse_unknown_parameters(app: OpenAPI) -> None:

@@ -1,27 +1,37 @@
 """The database of one service: transactions on the primary, reads on a standby, tokens.
 
 A read that presents the token of a write (see `consistency`) is done on the standby if that has
-replayed so far, else on the primary.
+replayed so far, else on the primary. Whoever needs the primary is held while there is none, until
+the deadline of the work at hand (see `deadline`).
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Row, text
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from chassis import deadline
 from chassis.consistency import position_in
-from chassis.postgres import Backoff, NoHostServes, engine_for
+from chassis.metrics import HELD
+from chassis.postgres import READ_ONLY_TRANSACTION, READ_SECONDS, Backoff, NoHostServes, engine_for
 
 Result = TypeVar("Result")
 RETRYABLE = {"40001", "40P01"}
+TOKEN_SECONDS = 1.0
+# For how long those who can do without the primary do not ask it, once it did not answer one.
+AWAY_SECONDS = 1.0
+# Replayed by no standby ever: a read that presents it goes to the primary.
+BEYOND_ALL = "FFFFFFFF/FFFFFFFF"
 
 log = structlog.get_logger()
 
@@ -37,22 +47,15 @@ class Database:
         Args:
             name: of the service; the prefix of its consistency tokens.
             dsn: libpq URI with every host of the cluster.
-            pool_size: connections per pool; there are two, statements on the primary and reads,
-                and half as many for transactions of several statements.
-            wait_seconds: the longest silence of PostgreSQL before a call is given up.
+            pool_size: connections per pool; there are two, of the primary and for reads.
+            wait_seconds: the longest silence of PostgreSQL before a call is given up; without a
+                deadline also how long a call is held while there is no primary.
             application_name: as shown in pg_stat_activity.
         """
         self.name = name
         self.patience = wait_seconds
+        self._away_until = 0.0
         self.primary = engine_for(
-            dsn,
-            "read-write",
-            transactions=True,
-            pool_size=(pool_size + 1) // 2,
-            wait_seconds=wait_seconds,
-            application_name=application_name,
-        )
-        self.statements = engine_for(
             dsn,
             "read-write",
             pool_size=pool_size,
@@ -72,24 +75,25 @@ class Database:
 
         The whole transaction is tried again on a serialization failure or deadlock, and on a
         connection that was lost before the COMMIT was sent: then nothing was done. When it is
-        lost later the outcome is unknown, and it is tried again only if `repeatable` says that
-        doing it twice has the effect of once.
+        lost later, or time runs out in the COMMIT, the outcome is unknown, and it is tried again
+        only if `repeatable` says that doing it twice has the effect of once.
 
         Raises:
             OperationalError: the primary could not be asked within the bounded wait, or the
                 connection broke and the outcome of the transaction is unknown.
+            DeadlinePassed: no time was left to ask.
         """
         committing = False
 
         def attempt() -> Result:
             nonlocal committing
             committing = False
-            with Session(self.primary, expire_on_commit=False) as session:
-                result = work(session)
-                session.flush()
+            with self.primary.connect() as connection, _transaction(connection):
+                with Session(connection, expire_on_commit=False) as session:
+                    result = work(session)
+                    session.flush()
                 committing = True
-                session.commit()
-                return result
+            return result
 
         return self._with_retries(attempt, lambda: repeatable or not committing)
 
@@ -97,7 +101,7 @@ class Database:
         """Run one statement as its own transaction: one round trip, shortest lock; its row."""
 
         def attempt() -> Row[Any]:
-            with self.statements.connect() as connection:
+            with self.primary.connect() as connection:
                 return connection.execute(text(sql), parameters).one()
 
         return self._with_retries(attempt, lambda: repeatable)
@@ -108,7 +112,7 @@ class Database:
         A standby that vanished in the middle is forgotten and the work done again once.
         """
         position = position_in(token, self.name)
-        for engine in (self.reader, self.reader, self.statements):
+        for engine in (self.reader, self.reader, self.primary):
             try:
                 with Session(engine) as session:
                     if position and engine is self.reader and not _replayed(session, position):
@@ -117,7 +121,7 @@ class Database:
             except DBAPIError as error:
                 if not error.connection_invalidated and not isinstance(error, OperationalError):
                     raise
-                if engine is self.statements:
+                if engine is self.primary:
                     raise
                 log.warning("read_retried", error=str(error.orig).splitlines()[:1])
         raise AssertionError("unreachable: the primary either answers or raises")
@@ -128,41 +132,80 @@ class Database:
 
     def read_latest(self, work: Callable[[Session], Result]) -> Result:
         """Run read-only `work` on the primary, or wherever it can be read when that is away."""
-        try:
-            return self._read_once(work)
-        except OperationalError:
-            return self.read(work)
+        if time.monotonic() >= self._away_until:
+            try:
+                with deadline.within(READ_SECONDS):
+                    return self._read_once(work)
+            except (OperationalError, PoolTimeout):
+                self._away_until = time.monotonic() + AWAY_SECONDS
+        return self.read(work)
 
     def _read_once(self, work: Callable[[Session], Result]) -> Result:
-        with Session(self.statements) as session:
+        with Session(self.primary) as session:
             return work(session)
 
     def token(self) -> str:
-        """The token of everything committed so far, for the answer to a write."""
+        """The token of everything committed so far, for the answer to a write.
+
+        What is written is written: when the primary goes away before it says where, the token is
+        one that only the primary satisfies.
+        """
 
         def position(session: Session) -> str:
             return str(session.scalar(text("SELECT pg_current_wal_insert_lsn()")))
 
-        return f"{self.name}:{self.read_primary(position)}"
+        try:
+            with deadline.within(TOKEN_SECONDS):
+                return f"{self.name}:{self._read_once(position)}"
+        except (DBAPIError, PoolTimeout):
+            return f"{self.name}:{BEYOND_ALL}"
 
     def _with_retries(
         self, attempt: Callable[[], Result], repeatable: Callable[[], bool]
     ) -> Result:
-        backoff = Backoff(time.monotonic() + self.patience)
+        backoff = Backoff(self.patience)
         while True:
             try:
-                return attempt()
-            except DBAPIError as error:
-                code = getattr(error.orig, "pgcode", None)
-                lost = error.connection_invalidated or _never_connected(error)
-                retry = code in RETRYABLE or (lost and (repeatable() or _never_connected(error)))
-                if not retry or not backoff.wait(random.random):
+                deadline.check()
+                result = attempt()
+            except (DBAPIError, deadline.DeadlinePassed) as error:
+                if not _may_try_again(error, repeatable()) or not backoff.wait(random.random):
+                    self._held(backoff, "given up")
                     raise
+            else:
+                self._held(backoff, "finished")
+                return result
+
+    def _held(self, backoff: Backoff, outcome: str) -> None:
+        if backoff.tried_again:
+            HELD.labels(self.name, outcome).observe(time.monotonic() - backoff.began)
 
     def dispose(self) -> None:
         """Close every pooled connection (after a fork, at shutdown)."""
-        for engine in (self.primary, self.statements, self.reader):
+        for engine in (self.primary, self.reader):
             engine.dispose()
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    """BEGIN, and COMMIT at the end or ROLLBACK on an error: as many messages as psycopg2's own."""
+    connection.exec_driver_sql("BEGIN")
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def _roll_back(connection: Connection) -> None:
+    if connection.invalidated:
+        return
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except BaseException:
+        # Whatever it is in the middle of, nobody else may get it.
+        connection.invalidate()
 
 
 def _replayed(session: Session, position: str) -> bool:
@@ -177,8 +220,18 @@ def _replayed(session: Session, position: str) -> bool:
     )
 
 
-def _never_connected(error: DBAPIError) -> bool:
-    return isinstance(error.orig, NoHostServes)
+def _may_try_again(error: Exception, repeatable: bool) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "pgcode", None)
+    lost = error.connection_invalidated and repeatable
+    return code in RETRYABLE or lost or _nothing_was_done(error)
+
+
+def _nothing_was_done(error: DBAPIError) -> bool:
+    """No server was connected to, or the one that was is no longer the primary."""
+    code = getattr(error.orig, "pgcode", None)
+    return isinstance(error.orig, NoHostServes) or code == READ_ONLY_TRANSACTION
 
 
 def ping(engine: Engine) -> bool:

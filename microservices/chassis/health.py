@@ -7,13 +7,16 @@ from typing import Any
 
 from flask import Flask, Response, jsonify
 
-from chassis import metrics
+from chassis import deadline, metrics
 from chassis.auth import allow
 from chassis.problems import Unavailable
 from chassis.settings import ServiceSettings
 
 Checks = Mapping[str, Callable[[], bool]]
 Reports = Mapping[str, Callable[[], Any]]
+# The gateway waits 2 s for the status of a service, and for its readiness nobody waits much longer.
+REPORT_SECONDS = 0.5
+CHECK_SECONDS = 2.0
 
 
 def register(app: Flask, settings: ServiceSettings, checks: Checks, reports: Reports) -> None:
@@ -30,7 +33,8 @@ def register(app: Flask, settings: ServiceSettings, checks: Checks, reports: Rep
 
     @allow("public")
     def ready() -> dict[str, Any]:
-        away = sorted(name for name, check in checks.items() if not check())
+        with deadline.within(CHECK_SECONDS):
+            away = sorted(name for name, check in checks.items() if not check())
         if away:
             raise Unavailable(f"Not ready: {', '.join(away)}.", away=away)
         return {"status": "ready", "checks": sorted(checks)}
@@ -40,7 +44,8 @@ def register(app: Flask, settings: ServiceSettings, checks: Checks, reports: Rep
         answer: dict[str, Any] = {"node": settings.node_name, "instance": settings.instance}
         for name, report in reports.items():
             try:
-                answer[name] = report()
+                with deadline.within(REPORT_SECONDS):
+                    answer[name] = report()
             except Exception:  # a status page shows what it can when a store is away
                 answer[name] = None
         response = jsonify(answer)

@@ -1,7 +1,8 @@
 """Calls to other services: pooled connections, a deadline on each, instances in turn.
 
-Three outcomes, never mixed up: an answer; `Unreachable` (no instance took the request, nothing
-happened there); `OutcomeUnknown` (it was sent and no answer came: it may have had its effect).
+Outcomes that are never mixed up: an answer; `Unreachable` (no instance took the request, nothing
+happened there); `OutcomeUnknown` (it was sent and no usable answer came: it may have had its
+effect). Of the unknown ones, `NoAnswer` is silence, and `NotNow` a service that says 503.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 import structlog
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
 from urllib3.exceptions import TimeoutError as NoAnswerInTime
 
+from chassis import deadline
 from chassis.problems import Unavailable
 
 CONNECT_SECONDS = 1.0
@@ -32,12 +34,28 @@ class OutcomeUnknown(Unavailable):
     """The request was sent and no usable answer came; it may have had its effect."""
 
 
+class NoAnswer(OutcomeUnknown):
+    """The request was sent, and whoever took it said nothing in time."""
+
+
+class NotNow(OutcomeUnknown):
+    """The service answered 503: it lives, and waits for something itself."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Status, decoded JSON body (None if there is none) and headers of an answer."""
 
     status: int
     body: Any
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    data: bytes | None
     headers: dict[str, str]
 
 
@@ -65,7 +83,7 @@ class ServiceClient:
         method: str,
         path: str,
         *,
-        deadline: float,
+        seconds: float,
         body: Any = None,
         headers: dict[str, str] | None = None,
         repeatable: bool,
@@ -74,11 +92,11 @@ class ServiceClient:
 
         While there is another one that is not known to be silent, an instance gets half of the
         time that is left; after an unanswered call no silent one is asked, so a service that is
-        slow as a whole is not asked more often than otherwise.
+        slow as a whole is not asked more often than otherwise. Each is told how long it has.
 
         Args:
             method, path: of the request; the path starts with `/`.
-            deadline: on the monotonic clock; no wait goes beyond it.
+            seconds: the longest wait in all; the deadline of the work at hand may shorten it.
             body: sent as JSON unless None.
             headers: added to the service's own.
             repeatable: whether a request whose outcome is unknown may be sent once more, which
@@ -88,37 +106,68 @@ class ServiceClient:
             Unreachable: nothing was sent.
             OutcomeUnknown: sent without an answer, or the service answered 5xx.
         """
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        all_headers = self._headers | _tracing_headers() | (headers or {})
-        if data is not None:
-            all_headers["Content-Type"] = "application/json"
-        unknown = False
-        for base in self._in_turn():
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                break
-            if unknown and self._is_silent(base):
-                continue
-            limit = remaining / 2 if repeatable and self._another_answers(base) else remaining
-            try:
-                answer = self._send(method, base + path, data, all_headers, limit)
-            except NewConnectionError:
-                continue
-            except HTTPError as error:
-                if isinstance(error, NoAnswerInTime):
-                    self._silent_until[base] = time.monotonic() + SILENT_SECONDS
-                unknown = unknown or not _surely_unsent(error)
-                if unknown and not repeatable:
+        request = self._request(method, path, body, headers or {})
+        unknown: OutcomeUnknown | None = None
+        with deadline.within(seconds):
+            for base in self._in_turn():
+                if not deadline.remaining() or (unknown and self._is_silent(base)):
+                    continue
+                shared = repeatable and self._another_answers(base)
+                try:
+                    return self._ask(base, request, deadline.remaining() / (2 if shared else 1))
+                except Unreachable:
+                    continue
+                except OutcomeUnknown as error:
+                    # Of two instances, what the one that lives says counts more.
+                    if unknown is None or isinstance(unknown, NoAnswer):
+                        unknown = error
+                if not repeatable:
                     break
-                continue
-            if answer.status < 500:
-                return answer
-            unknown = True
-            if not repeatable:
-                break
-        if unknown:
-            raise OutcomeUnknown(f"The {self.name} service gave no usable answer.")
-        raise Unreachable(f"The {self.name} service cannot be reached.")
+        raise unknown or Unreachable(f"The {self.name} service cannot be reached.")
+
+    def _request(self, method: str, path: str, body: Any, headers: dict[str, str]) -> _Request:
+        all_headers = self._headers | _tracing_headers() | headers
+        if body is None:
+            return _Request(method, path, None, all_headers)
+        data = json.dumps(body, separators=(",", ":")).encode()
+        return _Request(method, path, data, all_headers | {"Content-Type": "application/json"})
+
+    def _ask(self, base: str, request: _Request, seconds: float) -> Answer:
+        with deadline.within(seconds):
+            try:
+                answer = self._send(base, request, seconds)
+            except NewConnectionError as error:
+                raise Unreachable from error
+            except NoAnswerInTime as error:
+                self._silent_until[base] = time.monotonic() + SILENT_SECONDS
+                if isinstance(error, ConnectTimeoutError):
+                    raise Unreachable from error
+                raise NoAnswer(f"The {self.name} service did not answer in time.") from error
+            except HTTPError as error:
+                raise self._unusable() from error
+        if answer.status == 503:
+            raise NotNow(f"The {self.name} service is not able to at the moment.")
+        if answer.status >= 500:
+            raise self._unusable()
+        return answer
+
+    def _send(self, base: str, request: _Request, seconds: float) -> Answer:
+        response = self._pool.request(
+            request.method,
+            base + request.path,
+            body=request.data,
+            headers=request.headers | deadline.header(),
+            redirect=False,
+            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds), total=seconds),
+        )
+        try:
+            body = json.loads(response.data) if response.data else None
+        except ValueError as error:
+            raise ProtocolError("the answer is not JSON") from error
+        return Answer(response.status, body, dict(response.headers))
+
+    def _unusable(self) -> OutcomeUnknown:
+        return OutcomeUnknown(f"The {self.name} service gave no usable answer.")
 
     def _in_turn(self) -> list[str]:
         # One more try than there are instances: a kept-alive connection to a restarted
@@ -133,27 +182,6 @@ class ServiceClient:
 
     def _another_answers(self, base: str) -> bool:
         return any(each != base and not self._is_silent(each) for each in self._bases)
-
-    def _send(
-        self, method: str, url: str, data: bytes | None, headers: dict[str, str], remaining: float
-    ) -> Answer:
-        response = self._pool.request(
-            method,
-            url,
-            body=data,
-            headers=headers,
-            redirect=False,
-            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, remaining), total=remaining),
-        )
-        try:
-            body = json.loads(response.data) if response.data else None
-        except ValueError as error:
-            raise ProtocolError("the answer is not JSON") from error
-        return Answer(response.status, body, dict(response.headers))
-
-
-def _surely_unsent(error: HTTPError) -> bool:
-    return isinstance(error, urllib3.exceptions.ConnectTimeoutError)
 
 
 def _tracing_headers() -> dict[str, str]:

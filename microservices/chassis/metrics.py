@@ -21,6 +21,11 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 REQUESTS = Counter("feira_requests", "Requests answered.", ["service", "route", "method", "status"])
 LATENCY = Histogram("feira_request_seconds", "Time to answer.", ["service", "route"])
 CIRCUIT_OPENINGS = Counter("feira_circuit_openings", "Times a circuit breaker opened.", ["target"])
+HELD = Histogram(
+    "feira_database_held_seconds",
+    "How long a call was held that had to try again, in a failover or a deadlock.",
+    ["database", "outcome"],
+)
 STOCK_CONFLICTS = Counter("feira_stock_conflicts", "Reservations refused for lack of stock.")
 SAGA_STEPS = Counter("feira_saga_steps", "Steps of checkout sagas.", ["step", "outcome"])
 

@@ -2,7 +2,8 @@
 
 libpq can pick a host by itself, but it has no limit on how long an established connection may
 stay silent, and a server that is frozen still accepts connections. So psycopg2 is run with a wait
-callback that has a deadline, and hosts are tried here, one at a time.
+callback that has a limit, and hosts are tried here, one at a time. No wait, be it for a place in
+the pool, for a connection or for an answer, goes beyond the deadline of the work at hand.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ import psycopg2
 import psycopg2.extensions as pg
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.pool import QueuePool
+
+from chassis import deadline
 
 Want = Literal["read-write", "prefer-standby"]
 
 CONNECT_SECONDS = 2.0
 # A read is given up sooner than a write: another host can answer it, and the gateway waits for it.
 READ_SECONDS = 2.0
-# How long a host that fell silent is tried after all others.
+# How long a host that fell silent is tried after all others, and what is a silence when somebody's
+# deadline cut it short.
 SILENT_SECONDS = 10.0
+SILENCE_SECONDS = 1.0
 READ_ONLY_TRANSACTION = "25006"
 UNKNOWN_HOST = "could not translate host name"
 
@@ -46,26 +52,27 @@ def engine_for(
     dsn: str,
     want: Want,
     *,
-    transactions: bool = False,
     pool_size: int,
     wait_seconds: float,
     application_name: str,
 ) -> Engine:
     """An engine whose connections go to the primary, or to a standby while one serves.
 
+    Each statement is its own transaction and one round trip, unless BEGIN is sent before it.
+
     Args:
         dsn: libpq URI that names every host of the cluster.
         want: `read-write` finds the primary; `prefer-standby` takes any host as a last choice.
-        transactions: begin and commit around the statements of a session; otherwise each is its
-            own transaction, and one round trip.
         pool_size: the connections that this process may hold.
-        wait_seconds: the longest silence of the server before the connection is dropped.
+        wait_seconds: the longest silence of the server before the connection is dropped, and the
+            longest wait for a place in the pool where there is no deadline.
         application_name: as shown in pg_stat_activity.
     """
     install_wait_callback(wait_seconds)
     engine = create_engine(
         "postgresql+psycopg2://",
         creator=connector(dsn, want, application_name),
+        poolclass=_Pool,
         pool_size=pool_size,
         max_overflow=0,
         # An error's text goes to the log, and the parameters hold e-mails and addresses.
@@ -76,10 +83,25 @@ def engine_for(
         pool_use_lifo=True,
         # Never set per use: going back costs a round trip, and when that fails the connection's
         # place in the pool is lost for good.
-        isolation_level="READ COMMITTED" if transactions else "AUTOCOMMIT",
+        isolation_level="AUTOCOMMIT",
     )
     event.listen(engine, "handle_error", _drop_connection_that_turned_read_only)
     return engine
+
+
+class _Pool(QueuePool):
+    """Waits for a free connection for as long as there is time, however long that is."""
+
+    _patience: float
+
+    @property
+    def _timeout(self) -> float:
+        left = deadline.remaining()
+        return self._patience if math.isinf(left) else left
+
+    @_timeout.setter
+    def _timeout(self, seconds: float) -> None:
+        self._patience = seconds
 
 
 def install_wait_callback(wait_seconds: float) -> None:
@@ -95,10 +117,11 @@ def install_wait_callback(wait_seconds: float) -> None:
             limit = min(getattr(connection, "patience", wait_seconds), wait_seconds)
             if connection.status == 0:
                 limit = min(limit, CONNECT_SECONDS)
-            if not poller.poll(limit * 1000):
-                if isinstance(connection, _Watched):
+            patience = min(limit, deadline.remaining())
+            if not poller.poll(patience * 1000):
+                if patience >= min(limit, SILENCE_SECONDS) and isinstance(connection, _Watched):
                     connection.host.fell_silent()
-                raise psycopg2.OperationalError(f"PostgreSQL was silent for {limit} s")
+                raise psycopg2.OperationalError(f"PostgreSQL was silent for {patience:.1f} s")
             poller.unregister(descriptor)
 
     pg.set_wait_callback(wait)
@@ -111,22 +134,26 @@ class _Watched(pg.connection):
     patience: float
 
 
+# By host and port, for all pools of the process: what one of them has met, the others need not.
+_silent_until: dict[tuple[str, str], float] = {}
+
+
 class _Host:
     """One server of the cluster, and whether it fell silent just now."""
 
     def __init__(self, options: dict[str, Any], patience: float) -> None:
         self._options = options
-        self._silent_until = 0.0
+        self._address = (options["host"], options["port"])
         self._kind = type("Watched", (_Watched,), {"host": self, "patience": patience})
 
     def fell_silent(self) -> None:
         """A connection to it, or an attempt at one, ran out of time."""
-        self._silent_until = time.monotonic() + SILENT_SECONDS
+        _silent_until[self._address] = time.monotonic() + SILENT_SECONDS
 
     @property
     def silent(self) -> bool:
         """Whether that was a moment ago."""
-        return time.monotonic() < self._silent_until
+        return time.monotonic() < _silent_until.get(self._address, 0.0)
 
     def connect(self, **options: str) -> pg.connection:
         """A new connection, if the host answers and is what the options ask for."""
@@ -152,6 +179,9 @@ def connector(dsn: str, want: Want, application_name: str) -> Callable[[], pg.co
         in_turn = [*preferred, *(a for a in attempts if a not in preferred)]
         for attempt in sorted(in_turn, key=lambda attempt: attempt[0].silent):
             host, attributes = attempt
+            if not deadline.remaining():
+                reason = "no time left"
+                break
             try:
                 connection = host.connect(
                     target_session_attrs=attributes, application_name=application_name
@@ -186,18 +216,22 @@ def _drop_connection_that_turned_read_only(context: ExceptionContext) -> None:
 
 
 class Backoff:
-    """Waits with full jitter until a deadline on the monotonic clock."""
+    """Waits with full jitter until the deadline, or for `seconds` where there is none."""
 
-    def __init__(self, deadline: float, first: float = 0.02, most: float = 0.5) -> None:
-        self.deadline = deadline
+    def __init__(self, seconds: float, first: float = 0.02, most: float = 0.5) -> None:
+        left = deadline.remaining()
+        self.began = time.monotonic()
+        self.tried_again = False
+        self._end = self.began + (seconds if math.isinf(left) else left)
         self._next = first
         self._most = most
 
     def wait(self, random: Callable[[], float]) -> bool:
-        """Sleep a little; False when the deadline does not allow another try."""
+        """Sleep a little; False when there is no time for another try."""
         pause = self._next * (0.5 + random() / 2)
-        if time.monotonic() + pause >= self.deadline:
+        if time.monotonic() + pause >= self._end:
             return False
         time.sleep(pause)
+        self.tried_again = True
         self._next = min(self._next * 2, self._most)
         return True

@@ -36,6 +36,12 @@ class ServiceSettings(BaseSettings):
     database_wait_seconds: float = Field(
         5.0, gt=0, description="Longest silence of PostgreSQL before a call is given up."
     )
+    request_seconds: float = Field(
+        4.5,
+        gt=0,
+        description="Longest time that a request may wait for what it needs before it answers 503;"
+        " the gateway's patience has to be longer.",
+    )
 
     @classmethod
     def load(cls) -> Self:

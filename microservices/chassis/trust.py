@@ -15,6 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from chassis import deadline
 from chassis.auth import Identity
 from chassis.http_client import ServiceClient
 from chassis.problems import Unavailable
@@ -47,7 +48,7 @@ class RemoteKeys:
         answer = self._issuer.call(
             "GET",
             "/.well-known/jwks.json",
-            deadline=time.monotonic() + CALL_SECONDS,
+            seconds=CALL_SECONDS,
             repeatable=True,
         )
         self._asked_at = time.monotonic()
@@ -106,7 +107,9 @@ class RevocationList:
     def refresh(self) -> None:
         """Ask for the list now; keep the old one when that fails."""
         try:
-            document = self._load()
+            # Whoever happens to refresh it came for something else.
+            with deadline.within(CALL_SECONDS):
+                document = self._load()
         except Exception:  # whatever is wrong there, the age of the list decides
             self._tried_at = time.monotonic()
             return
@@ -122,7 +125,7 @@ def remote_revocations(issuer: ServiceClient) -> RevocationList:
         answer = issuer.call(
             "GET",
             "/internal/revocations",
-            deadline=time.monotonic() + CALL_SECONDS,
+            seconds=CALL_SECONDS,
             repeatable=True,
         )
         if answer.status != 200:

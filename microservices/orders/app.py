@@ -21,6 +21,7 @@ from orders import (
     routes,
     user_routes,
 )
+from orders.holds import Holds
 from orders.payment import SimulatedGateway
 from orders.ports import Ports
 from orders.settings import Settings
@@ -35,10 +36,17 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     clock = clock or SystemClock()
     ports = _ports(settings, clock)
     database = ports.database
-    service = chassis_app.start("orders", "Feira: orders", DESCRIPTION, settings)
+    service = chassis_app.start(
+        "orders",
+        "Feira: orders",
+        DESCRIPTION,
+        settings,
+        request_seconds=max(settings.request_seconds, settings.checkout_deadline_seconds),
+    )
     service.checks["database"] = lambda: ping(database.primary)
     service.status["orders"] = lambda: database.read_latest(fulfilment.totals)
     service.status["pending"] = lambda: backlog(database.reader)
+    service.status["catalog"] = lambda: {"circuit": ports.holds.breaker.state}
     service.status["replication"] = lambda: replication(database)
     service.app.extensions["feira"] = ports
     for blueprint in (routes.api, auth_routes.api, auth_routes.internal, user_routes.api):
@@ -72,7 +80,7 @@ def _ports(settings: Settings, clock: Clock) -> Ports:
     return Ports(
         settings=settings,
         database=database,
-        catalog=client("catalog", settings.catalog_url),
+        holds=Holds(settings, client("catalog", settings.catalog_url)),
         cart=client("cart", settings.cart_url),
         payment=SimulatedGateway(database, clock),
         clock=clock,

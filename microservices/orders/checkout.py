@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chassis import deadline
 from chassis.ids import new_id
 from chassis.metrics import SAGA_STEPS
 from chassis.problems import Unavailable
 from orders import saga
 from orders.history import dumps
+from orders.leases import lease, seconds_left, take_over
 from orders.models import IdempotencyKey, OrderRow
 from orders.order import Order
 from orders.ports import Ports
@@ -35,8 +36,6 @@ from orders.problems import (
 )
 
 ROUTE = "POST /api/orders"
-# A worker that died holds its order no longer than this after its deadline.
-LEASE_MARGIN = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -82,36 +81,32 @@ def place(ports: Ports, wish: PlaceOrder) -> Placed:
         CheckoutUnfinished, Unavailable: it could not be finished within the deadline; the same
             request may be sent again.
     """
-    deadline = time.monotonic() + ports.settings.checkout_deadline_seconds
-    try:
-        return _place(ports, wish, deadline)
-    except EarlierAttemptUndone:
-        # What an outage left of the first try is undone now, and its key is free: begin anew.
-        return _place(ports, wish, deadline)
+    with deadline.within(ports.settings.checkout_deadline_seconds):
+        try:
+            return _place(ports, wish)
+        except EarlierAttemptUndone:
+            # What an outage left of the first try is undone now, and its key is free: begin anew.
+            return _place(ports, wish)
 
 
-def _place(ports: Ports, wish: PlaceOrder, deadline: float) -> Placed:
+def _place(ports: Ports, wish: PlaceOrder) -> Placed:
     known = _find_key(ports, wish)
     if known is not None:
-        return _answer_again(ports, wish, known, deadline)
+        return _answer_again(ports, wish, known)
+    # A catalog that is being left alone would end the order as soon as it was opened.
+    ports.holds.breaker.check()
     try:
-        cart = _read_cart(ports, wish.body["cart_id"], deadline)
+        cart = _read_cart(ports, wish.body["cart_id"])
     except (CartNotFound, CartEmpty):
         # Perhaps the same request emptied it a moment ago.
         known = _find_key(ports, wish)
         if known is None:
             raise
-        return _answer_again(ports, wish, known, deadline)
+        return _answer_again(ports, wish, known)
     order = _opened(ports, wish, cart)
     if isinstance(order, dict):
-        return _answer_again(ports, wish, order, deadline)
-    return _run(saga.Run(ports, deadline), order)
-
-
-def lease(ports: Ports) -> Any:
-    """Until when a worker that starts now may work on an order."""
-    seconds = ports.settings.checkout_deadline_seconds
-    return ports.clock.now() + timedelta(seconds=seconds) + LEASE_MARGIN
+        return _answer_again(ports, wish, order)
+    return _run(saga.Run(ports), order)
 
 
 def _run(this: saga.Run, order: Order) -> Placed:
@@ -147,7 +142,7 @@ def _find_key(ports: Ports, wish: PlaceOrder) -> dict[str, Any] | None:
     }
 
 
-def _answer_again(ports: Ports, wish: PlaceOrder, known: dict[str, Any], deadline: float) -> Placed:
+def _answer_again(ports: Ports, wish: PlaceOrder, known: dict[str, Any]) -> Placed:
     if known["body_hash"] != wish.body_hash:
         raise IdempotencyKeyReused("This Idempotency-Key was used with another body.")
     if known["status"] == 201:
@@ -156,35 +151,14 @@ def _answer_again(ports: Ports, wish: PlaceOrder, known: dict[str, Any], deadlin
         raise Recorded(json.loads(known["body"]))
     order = take_over(ports, known["order_id"], mind_pause=True)
     if order is None:
-        raise InProgress("The first request with this key has not ended yet.")
+        detail = "The first request with this key has not ended yet."
+        raise InProgress(detail, retry_after=seconds_left(ports, known["order_id"]))
     try:
-        return _run(saga.Run(ports, deadline, attempt=2), order)
+        return _run(saga.Run(ports, attempt=2), order)
     except CheckoutUnfinished as error:
         if error.undone:
             raise EarlierAttemptUndone from error
         raise
-
-
-def take_over(ports: Ports, order_id: str, *, mind_pause: bool) -> Order | None:
-    """Claim an unfinished order that nobody is at work on; None if somebody is.
-
-    Args:
-        mind_pause: leave an order alone whose payment shall not be asked about again yet.
-    """
-    now = ports.clock.now()
-    due = [or_(OrderRow.step != "pay", OrderRow.retry_at <= now)] if mind_pause else []
-    claim = (
-        update(OrderRow)
-        .where(OrderRow.id == order_id, OrderRow.step != "done", OrderRow.lease_until < now, *due)
-        .values(lease_until=lease(ports), version=OrderRow.version + 1)
-        .returning(OrderRow)
-    )
-
-    def take(session: Session) -> Order | None:
-        row = session.scalars(claim).one_or_none()
-        return Order.of(row) if row else None
-
-    return ports.database.write(take)
 
 
 def read_order(ports: Ports, order_id: str) -> Order | None:
@@ -197,8 +171,13 @@ def read_order(ports: Ports, order_id: str) -> Order | None:
     return ports.database.read_primary(look)
 
 
-def _read_cart(ports: Ports, cart_id: str, deadline: float) -> dict[str, Any]:
-    answer = ports.cart.call("GET", f"/api/carts/{cart_id}", deadline=deadline, repeatable=True)
+def _read_cart(ports: Ports, cart_id: str) -> dict[str, Any]:
+    answer = ports.cart.call(
+        "GET",
+        f"/api/carts/{cart_id}",
+        seconds=ports.settings.cart_wait_seconds,
+        repeatable=True,
+    )
     if answer.status == 404:
         raise CartNotFound(f"There is no cart {cart_id}.")
     if answer.status != 200:

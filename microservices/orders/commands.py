@@ -54,7 +54,7 @@ def loops(ports: Ports) -> list[background.Loop]:
     redis = bus.connect(ports.settings.event_bus_url)
     publisher = bus.Publisher(redis, "orders")
     source = f"/{ports.settings.node_name}/orders"
-    relay = Relay(ports.database.statements, source, {"bus": publisher.publish})
+    relay = Relay(ports.database.primary, source, {"bus": publisher.publish})
 
     def trim() -> bool:
         publisher.trim()

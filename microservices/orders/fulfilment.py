@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from sqlalchemy import func, select
@@ -11,8 +10,9 @@ from sqlalchemy.orm import Session
 from chassis import cursors
 from chassis.auth import Identity
 from orders import saga
-from orders.checkout import lease, read_order, take_over
+from orders.checkout import read_order
 from orders.history import Answer, Entry, advance
+from orders.leases import lease, seconds_left, take_over
 from orders.models import OrderRow, SagaLog
 from orders.order import Order
 from orders.ports import Ports
@@ -80,7 +80,8 @@ def cancel(ports: Ports, order: Order) -> tuple[Order, list[str]]:
     if order.step != "done":
         taken = take_over(ports, order.id, mind_pause=False)
         if taken is None:
-            raise InProgress("The checkout of this order has not ended yet.")
+            detail = "The checkout of this order has not ended yet."
+            raise InProgress(detail, retry_after=seconds_left(ports, order.id))
         order = taken
     elif order.status != "confirmed":
         raise StatusConflict(f"An order that is {order.status} cannot be cancelled.")
@@ -90,8 +91,7 @@ def cancel(ports: Ports, order: Order) -> tuple[Order, list[str]]:
     answer = None if order.step == "done" else Answer(409, refusal.document())
     entries = [Entry("cancel", "succeeded"), Entry("refund", "started")]
     order = advance(ports, order, changes, entries, answer=answer)
-    deadline = time.monotonic() + ports.settings.checkout_deadline_seconds
-    this = saga.Run(ports, deadline)
+    this = saga.Run(ports)
     return saga.run(this, order), this.catalog_tokens
 
 

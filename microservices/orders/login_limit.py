@@ -81,7 +81,8 @@ class LoginLimit:
         window = self._ask(lambda limiter: limiter.get_window_stats(item, key))
         if window.remaining > 0:
             return 0
-        return max(1, math.ceil(window.reset_time - time.time()))
+        # The window is a minute long, whatever the wall clock did since it began.
+        return min(60, max(1, math.ceil(window.reset_time - time.time())))
 
     def count(self, item: RateLimitItem, key: str) -> bool:
         """Count a failure, in one step with the check; False when it was one too many."""

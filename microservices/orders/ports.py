@@ -10,6 +10,7 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.http_client import ServiceClient
 from chassis.trust import RevocationList
+from orders.holds import Holds
 from orders.payment import PaymentGateway
 from orders.settings import Settings
 from orders.tokens import TokenIssuer
@@ -21,7 +22,7 @@ class Ports:
 
     settings: Settings
     database: Database
-    catalog: ServiceClient
+    holds: Holds
     cart: ServiceClient
     payment: PaymentGateway
     clock: Clock

@@ -41,8 +41,8 @@ class IdempotencyKeyReused(Unprocessable):
 class InProgress(Conflict):
     slug, title = "in-progress", "The same request is still running"
 
-    def __init__(self, detail: str = "") -> None:
-        super().__init__(detail, headers={"Retry-After": "1"})
+    def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
 class StatusConflict(Conflict):

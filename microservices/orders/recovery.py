@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 import structlog
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from chassis import deadline
+from chassis.breaker import LeftAlone
 from orders import saga
-from orders.checkout import lease
+from orders.leases import due, lease, unattended
 from orders.models import OrderRow, SagaLog
 from orders.order import Order
 from orders.ports import Ports
@@ -23,10 +24,20 @@ log = structlog.get_logger()
 
 def sweep(ports: Ports) -> bool:
     """Take over a batch of orders that nobody works on; True when there may be more."""
-    orders = ports.database.write(lambda session: _claim(ports, session))
+    limit, steps = _possible(ports)
+    orders = ports.database.write(lambda session: _claim(ports, session, limit, steps))
     for order, attempt in orders:
         _finish(ports, order, attempt)
-    return len(orders) == BATCH
+    return len(orders) == limit
+
+
+def _possible(ports: Ports) -> tuple[int, tuple[str, ...]]:
+    """How many orders to take over, at which steps: not more than the catalog can be asked for."""
+    try:
+        ports.holds.breaker.check()
+    except LeftAlone:
+        return BATCH, ("pay",)
+    return BATCH if ports.holds.breaker.state == "closed" else 1, ("reserve", "pay", "compensate")
 
 
 def forget_old_keys(ports: Ports) -> bool:
@@ -42,13 +53,14 @@ def forget_old_keys(ports: Ports) -> bool:
     return False
 
 
-def _claim(ports: Ports, session: Session) -> list[tuple[Order, int]]:
-    now = ports.clock.now()
+def _claim(
+    ports: Ports, session: Session, limit: int, steps: tuple[str, ...]
+) -> list[tuple[Order, int]]:
     query = (
         select(OrderRow)
-        .where(OrderRow.step != "done", OrderRow.lease_until < now, OrderRow.retry_at <= now)
+        .where(unattended(ports), due(ports), OrderRow.step.in_(steps))
         .order_by(OrderRow.retry_at)
-        .limit(BATCH)
+        .limit(limit)
         .with_for_update(skip_locked=True)
     )
     claimed = []
@@ -70,9 +82,9 @@ def _attempts(session: Session, row: OrderRow) -> int:
 def _finish(ports: Ports, order: Order, attempt: int) -> None:
     age = ports.clock.now() - order.created_at
     forward = age.total_seconds() <= ports.settings.recovery_forward_seconds
-    deadline = time.monotonic() + ports.settings.checkout_deadline_seconds
     try:
-        after = saga.run(saga.Run(ports, deadline, attempt=attempt, forward=forward), order)
+        with deadline.within(ports.settings.checkout_deadline_seconds):
+            after = saga.run(saga.Run(ports, attempt=attempt, forward=forward), order)
     except LeaseLost:
         return
     log.info("recovered", order=order.id, step=order.step, status=after.status, attempt=attempt)

@@ -31,7 +31,7 @@ def load(database: Database, clock: Clock, access_token_seconds: int) -> dict[st
         called_back = select(User.id, User.generation).where(User.generation_at >= since)
         return {
             "sessions": list(session.scalars(ended)),
-            "users": dict(session.execute(called_back).tuples().all()),
+            "users": {row.id: row.generation for row in session.execute(called_back)},
         }
 
     return database.read_primary(look)

@@ -10,40 +10,38 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from chassis import deadline
 from chassis.consistency import TOKEN_HEADER
 from chassis.http_client import Answer as Answered
-from chassis.http_client import Unreachable
+from chassis.http_client import NoAnswer, Unreachable
 from chassis.problems import Unavailable
+from orders import leases
 from orders.history import Answer, Entry, advance
 from orders.order import Order
 from orders.payment import Charge, PaymentDeclined, PaymentFailed, PaymentUnknown
 from orders.ports import Ports
 
 RETRY_PAUSE = 0.05
-LONGEST_RETRY = 60.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Run:
-    """One pass over a saga by one worker.
+    """One pass over a saga by one worker, within the deadline of the work at hand.
 
     Attributes:
         ports: the process's infrastructure.
-        deadline: on the monotonic clock; no call waits beyond it.
         attempt: how often the saga's present step was begun before, counting from 1.
         forward: finish the order if possible; otherwise undo it.
         catalog_tokens: what the catalog answered when stock was moved.
     """
 
     ports: Ports
-    deadline: float
     attempt: int = 1
     forward: bool = True
     catalog_tokens: list[str] = field(default_factory=list)
@@ -52,10 +50,6 @@ class Run:
         """Keep the catalog's consistency token, for the answer to whoever waits."""
         if token := answer.headers.get(TOKEN_HEADER):
             self.catalog_tokens.append(token)
-
-    def remaining(self) -> float:
-        """Seconds left, never negative."""
-        return max(0.0, self.deadline - time.monotonic())
 
 
 def run(this: Run, order: Order) -> Order:
@@ -68,33 +62,26 @@ def run(this: Run, order: Order) -> Order:
         order = _undo(this, order, [], _gave_up())
     steps = {"reserve": _reserve, "pay": _pay, "compensate": _compensate}
     while order.step != "done":
-        before = order
         order = steps[order.step](this, order)
-        if order.step == before.step:
+        if order.lease_until <= this.ports.clock.now():  # given up: the recovery goes on from here
             break
     return order
 
 
 def _reserve(this: Run, order: Order) -> Order:
-    lines = [{"product_id": i["product_id"], "quantity": i["quantity"]} for i in order.items]
-    ttl = this.ports.settings.reservation_ttl_seconds
     try:
-        answer = this.ports.catalog.call(
-            "POST",
-            "/api/reservations",
-            body={"id": order.id, "items": lines, "ttl_seconds": ttl},
-            deadline=this.deadline,
-            repeatable=True,
-        )
+        answer = this.ports.holds.reserve(order)
     except Unreachable:
         # Nothing was sent, so there is nothing to release: the order ends here, and trying
         # again with the same key starts afresh.
         entry = Entry("reserve", "failed", this.attempt, "the catalog could not be reached")
         return _fail(this, order, [entry], _unavailable("The catalog cannot be reached."))
-    except Unavailable:
+    except Unavailable as error:
         # It was sent and may still arrive: the release leaves a tombstone that refuses it then.
+        # The shopper does not wait for the release from a catalog that says nothing.
         entry = Entry("reserve", "unknown", this.attempt, "no answer from the catalog")
-        return _undo(this, order, [entry], _unavailable("The catalog did not answer in time."))
+        failure = _unavailable("The catalog did not answer in time.")
+        return _undo(this, order, [entry], failure, later=isinstance(error, NoAnswer))
     if answer.status == 201:
         this.remember_token(answer)
         return _reserved(this, order, answer.body["lines"])
@@ -132,7 +119,7 @@ def _pay(this: Run, order: Order) -> Order:
     entries: list[Entry] = []
     most = this.ports.settings.payment_attempts
     for attempt in range(1, most + 1):
-        timeout = min(this.ports.settings.payment_timeout_seconds, this.remaining())
+        timeout = min(this.ports.settings.payment_timeout_seconds, deadline.remaining())
         try:
             this.ports.payment.charge(charge, timeout)
             return _confirm(this, order, [*entries, Entry("pay", "succeeded", attempt)])
@@ -146,16 +133,13 @@ def _pay(this: Run, order: Order) -> Order:
             return _wait_for_payment(this, order, entries)
         except PaymentFailed as error:
             entries.append(Entry("pay", "failed", attempt, str(error)))
-            time.sleep(min(this.remaining(), RETRY_PAUSE * 2**attempt * random.random()))
+            time.sleep(min(deadline.remaining(), RETRY_PAUSE * 2**attempt * random.random()))
     return _undo(this, order, entries, _problem(502, "payment-error", "The payment failed."))
 
 
 def _wait_for_payment(this: Run, order: Order, entries: list[Entry]) -> Order:
     # The money may have been taken. Stock stays held, and the recovery asks again later.
-    now = this.ports.clock.now()
-    pause = min(LONGEST_RETRY, this.ports.settings.recovery_seconds * 2**this.attempt)
-    changes = {"status": "pending", "lease_until": now, "retry_at": now + timedelta(seconds=pause)}
-    return advance(this.ports, order, changes, entries)
+    return advance(this.ports, order, {"status": "pending", **_later(this)}, entries)
 
 
 def _confirm(this: Run, order: Order, entries: list[Entry]) -> Order:
@@ -171,8 +155,15 @@ def _confirm(this: Run, order: Order, entries: list[Entry]) -> Order:
     )
 
 
-def _undo(this: Run, order: Order, entries: list[Entry], failure: dict[str, Any]) -> Order:
-    changes = {"step": "compensate", "failure": failure}
+def _undo(
+    this: Run,
+    order: Order,
+    entries: list[Entry],
+    failure: dict[str, Any],
+    *,
+    later: bool = False,
+) -> Order:
+    changes = {"step": "compensate", "failure": failure} | (_later(this) if later else {})
     return advance(this.ports, order, changes, [*entries, Entry("release", "started")])
 
 
@@ -182,14 +173,12 @@ def _compensate(this: Run, order: Order) -> Order:
     try:
         refunded = this.ports.payment.cancel(order.id)
         entries.append(Entry("refund", "succeeded" if refunded else "not needed", this.attempt))
-        answer = this.ports.catalog.call(
-            "DELETE", f"/api/reservations/{order.id}", deadline=this.deadline, repeatable=True
-        )
-        this.remember_token(answer)
+        this.remember_token(this.ports.holds.release(order.id))
         entries.append(Entry("release", "succeeded", this.attempt))
     except (Unavailable, PaymentFailed, PaymentUnknown) as error:
         entries.append(Entry("release", "failed", this.attempt, str(error)))
-        return _compensate_later(this, order, entries, refunded)
+        paid = "refunded" if refunded else None
+        return advance(this.ports, order, _later(this), entries, paid=paid)
     if order.status == "cancelled":
         changes = {"step": "done", "payment": _without_token(order)}
         return advance(this.ports, order, changes, entries, paid="refunded" if refunded else None)
@@ -197,11 +186,12 @@ def _compensate(this: Run, order: Order) -> Order:
     return _fail(this, order, entries, order.failure, refunded)
 
 
-def _compensate_later(this: Run, order: Order, entries: list[Entry], refunded: bool) -> Order:
-    now = this.ports.clock.now()
-    pause = min(LONGEST_RETRY, this.ports.settings.recovery_seconds * 2 ** min(this.attempt, 6))
-    changes = {"lease_until": now, "retry_at": now + timedelta(seconds=pause)}
-    return advance(this.ports, order, changes, entries, paid="refunded" if refunded else None)
+def _later(this: Run) -> dict[str, Any]:
+    """What leaves an order to the recovery, with growing pauses."""
+    return {
+        "lease_until": this.ports.clock.now(),
+        "retry_at": leases.pause(this.ports, this.attempt),
+    }
 
 
 def _fail(

@@ -33,7 +33,7 @@ class Settings(ServiceSettings):
     orders_migration_url: Url | None = Field(
         None, description="The same for the owner of the tables; only `migrate` needs it."
     )
-    orders_pool_size: int = Field(12, ge=1, description="Connections per pool and process.")
+    orders_pool_size: int = Field(8, ge=1, description="Connections per pool and process.")
     catalog_url: Urls = Field(description="Base URLs of the catalog's instances.")
     cart_url: Urls = Field(description="Base URLs of the cart's instances.")
 
@@ -64,6 +64,20 @@ class Settings(ServiceSettings):
 
     checkout_deadline_seconds: float = Field(
         8.0, gt=0, description="Longest time a checkout may take before it answers 503."
+    )
+    cart_wait_seconds: float = Field(
+        3.0, gt=0, description="Longest wait for the cart, which waits 2 s for its store."
+    )
+    reserve_wait_seconds: float = Field(
+        1.6,
+        gt=0,
+        description="Longest silence of the catalog before a checkout that needs it is 503.",
+    )
+    reserve_breaker_failures: int = Field(
+        5, ge=1, description="Failed calls in a row after which the catalog is left alone."
+    )
+    reserve_breaker_seconds: float = Field(
+        5.0, gt=0, description="How long it is left alone before one call tries it again."
     )
     payment_timeout_seconds: float = Field(
         2.0, gt=0, description="Longest wait for the payment provider."

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import pybreaker
 import structlog
 
+from chassis.http_client import Unreachable
 from chassis.metrics import CIRCUIT_OPENINGS
 from chassis.problems import Unavailable
 
 Result = TypeVar("Result")
 
 log = structlog.get_logger()
+
+
+class LeftAlone(Unreachable):
+    """The service failed several times in a row and is not asked for a while."""
 
 
 class Breaker:
@@ -27,22 +34,32 @@ class Breaker:
     Only the trial call after an opening is made inside, and the others do not wait for it.
     """
 
-    def __init__(self, target: str, *, failures: int, reset_seconds: float) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        failures: int,
+        reset_seconds: float,
+        no_failure: Sequence[type[Unavailable]] = (),
+    ) -> None:
         """Nothing is called before the first `call`.
 
         Args:
             target: name of the service, for the metric and messages.
             failures: calls that must fail in a row.
             reset_seconds: how long it is left alone then.
+            no_failure: what may be raised by a call to a service that is well.
         """
         self._target = target
-        self._reset = timedelta(seconds=reset_seconds)
-        self._storage = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+        self._reset_seconds = reset_seconds
+        self._storage = _Storage(pybreaker.STATE_CLOSED)
         self._breaker = pybreaker.CircuitBreaker(
             fail_max=failures,
             reset_timeout=reset_seconds,
+            exclude=list(no_failure),
             state_storage=self._storage,
             listeners=[_Openings(target)],
+            throw_new_error_on_trip=False,
         )
         self._trial = threading.Lock()
 
@@ -51,15 +68,22 @@ class Breaker:
         """`closed`, `open` or `half-open`."""
         return self._storage.state
 
+    def check(self) -> None:
+        """Raise LeftAlone when a call now would."""
+        left = self._reset_seconds - self._storage.open_for()
+        if self.state == pybreaker.STATE_OPEN and left > 0:
+            raise self._left_alone(left)
+
     def call(self, ask: Callable[[], Result]) -> Result:
         """Call the service unless it is being left alone.
 
         Args:
             ask: raises `Unavailable` when the service fails; any answer of the service that is
-                not a failure must be returned.
+                not a failure must be returned, or raised as one of `no_failure`.
 
         Raises:
-            Unavailable: `ask` raised it, or was not called.
+            LeftAlone: `ask` was not called.
+            Unavailable: `ask` raised it.
         """
         if self.state != pybreaker.STATE_CLOSED:
             return self._try_again(ask)
@@ -82,16 +106,45 @@ class Breaker:
             return
 
     def _try_again(self, ask: Callable[[], Result]) -> Result:
-        opened = self._storage.opened_at
-        early = opened is not None and datetime.now(UTC) < opened + self._reset
-        if early or not self._trial.acquire(blocking=False):
-            raise Unavailable(f"The {self._target} service is left alone for a while.")
+        self.check()
+        if not self._trial.acquire(blocking=False):
+            raise self._left_alone(1)
         try:
             return self._breaker.call(ask)
         except pybreaker.CircuitBreakerError as error:
-            raise Unavailable(f"The {self._target} service still fails.") from error
+            # Opened again by a call that had begun before, in this very moment.
+            raise self._left_alone(self._reset_seconds) from error
         finally:
             self._trial.release()
+
+    def _left_alone(self, seconds: float) -> LeftAlone:
+        return LeftAlone(
+            f"The {self._target} service is left alone for a while.",
+            retry_after=math.ceil(seconds),
+        )
+
+
+class _Storage(pybreaker.CircuitMemoryStorage):
+    """pybreaker's own, on a clock that is not set back."""
+
+    _opened: float | None = None
+
+    def open_for(self) -> float:
+        """Seconds since it last opened; endless when it never did."""
+        opened = self._opened
+        return math.inf if opened is None else time.monotonic() - opened
+
+    @property
+    def opened_at(self) -> datetime | None:
+        """What pybreaker compares with the wall clock, so that the difference is right."""
+        opened = self._opened
+        if opened is None:
+            return None
+        return datetime.now(UTC) - timedelta(seconds=time.monotonic() - opened)
+
+    @opened_at.setter
+    def opened_at(self, _: datetime) -> None:
+        self._opened = time.monotonic()
 
 
 class _Openings(pybreaker.CircuitBreakerListener):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, tzinfo
 
 import pytest
 
-from cart.breaker import Breaker
+from chassis.breaker import Breaker, LeftAlone
+from chassis.http_client import NoAnswer, NotNow
 from chassis.problems import Unavailable
 
 
@@ -83,6 +85,53 @@ def test_a_failed_trial_opens_it_again() -> None:
     assert breaker.state == "open"
     with pytest.raises(Unavailable, match="left alone"):
         breaker.call(lambda: "too early")
+
+
+def test_a_clock_that_is_set_back_does_not_keep_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaker = opened(reset_seconds=0.05)
+
+    class AnHourAgo(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) - timedelta(hours=1)
+
+    for module in ("pybreaker", "chassis.breaker"):
+        monkeypatch.setattr(f"{module}.datetime", AnHourAgo)
+    wait_for_reset(0.06)
+
+    assert breaker.call(lambda: "fine") == "fine"
+    assert breaker.state == "closed"
+
+
+def test_a_service_that_says_it_cannot_now_is_not_left_alone() -> None:
+    breaker = Breaker("test", failures=2, reset_seconds=10, no_failure=(NotNow,))
+
+    def not_now() -> str:
+        raise NotNow("waits for its database")
+
+    for _ in range(5):
+        with pytest.raises(NotNow):
+            breaker.call(not_now)
+
+    assert breaker.state == "closed"
+
+
+def test_being_left_alone_says_for_how_long_and_the_trial_says_what_became_of_it() -> None:
+    breaker = opened(reset_seconds=2.5)
+    with pytest.raises(LeftAlone) as refused:
+        breaker.check()
+    assert refused.value.headers == {"Retry-After": "3"}
+
+    soon = opened(reset_seconds=0.05)
+    wait_for_reset(0.06)
+    soon.check()
+
+    def silent() -> str:
+        raise NoAnswer("sent, and no answer")
+
+    with pytest.raises(NoAnswer):
+        soon.call(silent)
+    assert soon.state == "open"
 
 
 def test_calls_run_beside_each_other() -> None:

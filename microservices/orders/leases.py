@@ -1,0 +1,91 @@
+"""Who works on an unfinished order: a lease that lapses, taken over by whoever comes next.
+
+Every write of a saga is fenced by the order's version, so a lease that is taken over too early
+costs a wasted step and nothing else. That is why a time that lies further ahead than any lease is
+long is not believed: it was written before the clock was set back.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, or_, update
+from sqlalchemy.orm import Session
+
+from chassis import deadline
+from orders.models import OrderRow
+from orders.order import Order
+from orders.ports import Ports
+
+# A worker that died holds its order no longer than this after its deadline.
+LEASE_MARGIN = timedelta(seconds=2)
+# The longest pause before an unfinished order is tried again.
+LONGEST_PAUSE = timedelta(seconds=15)
+# The clocks of instances may differ by this much.
+SKEW = timedelta(seconds=60)
+
+
+def lease(ports: Ports) -> datetime:
+    """Until when a worker that starts now may work on an order: a little longer than it has."""
+    left = min(deadline.remaining(), ports.settings.checkout_deadline_seconds)
+    return ports.clock.now() + timedelta(seconds=left) + LEASE_MARGIN
+
+
+def pause(ports: Ports, attempt: int) -> datetime:
+    """When an order that could not go on now is tried again; each attempt waits twice as long."""
+    seconds = ports.settings.recovery_seconds * 2 ** min(attempt, 6)
+    return ports.clock.now() + min(LONGEST_PAUSE, timedelta(seconds=seconds))
+
+
+def unattended(ports: Ports) -> ColumnElement[bool]:
+    """The condition of unfinished orders that nobody is at work on."""
+    now = ports.clock.now()
+    believed = now + _length(ports) + SKEW
+    lapsed = or_(OrderRow.lease_until < now, OrderRow.lease_until > believed)
+    return (OrderRow.step != "done") & lapsed
+
+
+def due(ports: Ports) -> ColumnElement[bool]:
+    """The condition of orders that may be tried again."""
+    now = ports.clock.now()
+    return or_(OrderRow.retry_at <= now, OrderRow.retry_at > now + LONGEST_PAUSE + SKEW)
+
+
+def take_over(ports: Ports, order_id: str, *, mind_pause: bool) -> Order | None:
+    """Claim an unfinished order that nobody is at work on; None if somebody is.
+
+    Args:
+        mind_pause: leave an order alone whose payment shall not be asked about again yet.
+    """
+    patience = [or_(OrderRow.step != "pay", due(ports))] if mind_pause else []
+    claim = (
+        update(OrderRow)
+        .where(OrderRow.id == order_id, unattended(ports), *patience)
+        .values(lease_until=lease(ports), version=OrderRow.version + 1)
+        .returning(OrderRow)
+    )
+
+    def take(session: Session) -> Order | None:
+        row = session.scalars(claim).one_or_none()
+        return Order.of(row) if row else None
+
+    return ports.database.write(take)
+
+
+def seconds_left(ports: Ports, order_id: str) -> int:
+    """After how many seconds an order is surely done or may be taken over; at least 1."""
+
+    def look(session: Session) -> datetime | None:
+        row = session.get(OrderRow, order_id)
+        if row is None or row.step == "done":
+            return None
+        return max(row.lease_until, row.retry_at) if row.step == "pay" else row.lease_until
+
+    until = ports.database.read_primary(look)
+    left = until - ports.clock.now() if until else timedelta()
+    return max(1, math.ceil(min(left, _length(ports) + LONGEST_PAUSE).total_seconds()))
+
+
+def _length(ports: Ports) -> timedelta:
+    return timedelta(seconds=ports.settings.checkout_deadline_seconds) + LEASE_MARGIN
