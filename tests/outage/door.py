@@ -22,6 +22,7 @@ class Door:
         self._shut = False
         self._delay = 0.0
         self._mute_after: bytes | None = None
+        self._cut_after = False
         self._flowing = threading.Event()
         self._flowing.set()
         self._quick = threading.Event()
@@ -59,9 +60,13 @@ class Door:
             self._quick.set()
 
     @contextmanager
-    def losing_the_answer_to(self, words: bytes) -> Iterator[None]:
-        """What holds these words is delivered, and nothing more comes back on that connection."""
-        self._mute_after = words
+    def losing_the_answer_to(self, words: bytes, *, cut: bool = False) -> Iterator[None]:
+        """What holds these words is delivered, and nothing more comes back on that connection.
+
+        Args:
+            cut: the connection breaks then, which is noticed at once.
+        """
+        self._mute_after, self._cut_after = words, cut
         try:
             yield
         finally:
@@ -115,8 +120,10 @@ class Door:
                 if self._mute_after and self._mute_after in data:
                     muted.set()
                 server.sendall(data)
+                if muted.is_set() and self._cut_after:
+                    client.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
-            server.shutdown(socket.SHUT_RDWR)
+            server.shutdown(socket.SHUT_WR)
 
     def _pump_back(
         self, server: socket.socket, client: socket.socket, muted: threading.Event

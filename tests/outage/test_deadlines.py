@@ -155,13 +155,14 @@ def test_a_lost_answer_to_a_statement_is_asked_for_again(
     assert found == [("confirmed",)]
 
 
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "mute"])
 def test_a_commit_without_an_answer_is_neither_done_again_nor_called_undone(
-    stack: Stack, shop: Shop, home: House
+    stack: Stack, shop: Shop, home: House, cut: bool
 ) -> None:
     slug = f"t-{uuid.uuid4().hex[:12]}"
     body = {"slug": slug, "name": f"Teste {slug}"}
 
-    with home.catalog_db.losing_the_answer_to(b"COMMIT"):
+    with home.catalog_db.losing_the_answer_to(b"COMMIT", cut=cut):
         waited, unknown = seconds_of(
             lambda: home.catalog.post("/api/categories", json=body, headers=shop.operator.headers)
         )
