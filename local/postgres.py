@@ -30,8 +30,9 @@ from local.templates import render
 from local.unprivileged import Launcher, find_launcher
 
 HOST = "127.0.0.1"
-_PATHS = ("PGDATA", "POSTGRES_BIN", "RUN_DIR")
+_PATHS = ("PGDATA", "POSTGRES_BIN", "POSTGRES_ALONE", "RUN_DIR")
 TEMPLATE = REPOSITORY / "postgres" / "patroni.yml.template"
+ALONE = REPOSITORY / "postgres" / "postgres-alone"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,11 @@ class Cluster:
             ],
             stage=Stage.STORES,
             directory=folder,
-            environment={"LC_ALL": "C", "PYTHONUNBUFFERED": "1"},
+            environment={
+                "LC_ALL": "C",
+                "PYTHONUNBUFFERED": "1",
+                "PATH": f"{binary('postgres').parent}:/usr/sbin:/usr/bin:/sbin:/bin",
+            },
             stop_seconds=30,
             ready_url=f"{node.rest_url}/readiness",
             takes_over="postgres",
@@ -126,6 +131,7 @@ class Cluster:
             "POSTGRES_ADDRESS": f"{HOST}:{node.port}",
             "PGDATA": str(node.data),
             "POSTGRES_BIN": str(binary("postgres").parent),
+            "POSTGRES_ALONE": str(ALONE),
             "RUN_DIR": str(self._settings.run / node.name),
             # A path in a deep folder would be too long for a socket.
             "USE_UNIX_SOCKET": "false",
