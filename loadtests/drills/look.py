@@ -13,6 +13,8 @@ import threading
 import time
 
 PERIOD_SECONDS = 0.2
+# From where Patroni is asked: look PORT [ADDRESS].
+SOURCE = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
 
 
 def main(port: int) -> None:
@@ -28,7 +30,7 @@ def main(port: int) -> None:
 
 def ask(port: int, path: str) -> object:
     """The JSON answer, or an empty object."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
+    connection = http.client.HTTPConnection("127.0.0.1", port, 1.0, source_address=(SOURCE, 0))
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
