@@ -28,7 +28,6 @@ _NOT_SERVICES = {"gateway", "supervisor", "etcd", "redis-carts", "redis-streams"
 class EmbeddedRig:
     """A stack that runs in this machine's processes."""
 
-    name = "embedded"
     dcs = "etcd"
     carts = "redis-carts"
     streams = "redis-streams"
@@ -148,11 +147,9 @@ class EmbeddedRig:
                     if datetime.fromisoformat(line["timestamp"]).timestamp() >= since:
                         yield line
 
-    def gateway_lines(self, since: float) -> Iterable[tuple[float, dict[str, Any]]]:
+    def gateway_lines(self, since: float) -> Iterable[dict[str, Any]]:
         """From the access log."""
-        for line in self._lines("gateway"):
-            if line["unix"] >= since:
-                yield line["unix"], line
+        return [line for line in self._lines("gateway") if line["unix"] >= since]
 
     def _lines(self, process: str) -> Iterable[dict[str, Any]]:
         """JSON lines of a log and of the one before it, if it was rotated."""

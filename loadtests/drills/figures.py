@@ -160,14 +160,14 @@ def read_only_errors(lines: Iterable[Mapping[str, Any]], promoted: float) -> int
     )
 
 
-def passed_on(
-    lines: Iterable[tuple[float, Mapping[str, Any]]], address: str, after: float
-) -> float | None:
+def passed_on(lines: Iterable[Mapping[str, Any]], address: str, after: float) -> float | None:
     """When the gateway first gave a request that an instance did not take to another one."""
-    for at, line in lines:
-        upstreams = str(line.get("upstream", "")).replace(" : ", ", ").split(", ")
-        if at - UNIX_OFFSET >= after and address in upstreams[:-1]:
-            return at - UNIX_OFFSET
+    for line in lines:
+        # Servers that were tried in turn; a colon parts the turns of an internal redirection.
+        tried = str(line.get("upstream", "")).replace(" : ", ", ").split(", ")
+        at = float(line["unix"]) - UNIX_OFFSET
+        if at >= after and address in tried[:-1]:
+            return at
     return None
 
 

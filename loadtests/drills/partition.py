@@ -46,7 +46,7 @@ class Partition:
             spared: local ports of connections to it that are not dropped.
         """
         self.heal()
-        rules = [("-N", self._chain)]
+        rules: list[tuple[str, ...]] = [("-N", self._chain)]
         for port in spared:
             rules += [
                 ("-A", self._chain, "-p", "tcp", side, str(port), "-j", "RETURN")

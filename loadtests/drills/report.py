@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from rich.console import Console
 from rich.table import Table
 
 from loadtests.drills.figures import spread
@@ -19,7 +20,8 @@ from loadtests.drills.kinds import KINDS, Kind
 from loadtests.drills.verdict import Result
 
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
-CONTROL = "control"
+# A terminal that is narrower gets a table for each kind.
+_WIDTH = 170
 HEADINGS = (
     "drill",
     "n",
@@ -118,14 +120,25 @@ def _bound(kind: Kind | None, full: bool) -> str:
     return f"{number}down <= {kind.longest_down(full):g} s"
 
 
-def table(session: Session) -> Table:
-    """The table for the terminal; spans are least / median / most."""
-    shown = Table(title=f"Drills, {session.rig}, {session.rate:g} purchases/s asked for")
-    for heading in HEADINGS:
-        shown.add_column(heading, overflow="fold")
-    for row in rows(session):
-        shown.add_row(*row)
-    return shown
+def show(console: Console, session: Session) -> None:
+    """Print one table; where that does not fit, one for each kind."""
+    title = f"Drills, {session.rig}, {session.rate:g} purchases/s asked for"
+    found = rows(session)
+    # Not a terminal: whoever reads it will have the room.
+    if not console.is_terminal:
+        console = Console(file=console.file, width=_WIDTH)
+    if console.width >= _WIDTH:
+        table = Table(*HEADINGS, title=title)
+        for row in found:
+            table.add_row(*row)
+        console.print(table)
+        return
+    console.print(title)
+    for row in found:
+        table = Table(show_header=False)
+        for name, value in zip(HEADINGS, row, strict=True):
+            table.add_row(name, value)
+        console.print(table)
 
 
 def line(result: Result) -> str:
@@ -146,7 +159,7 @@ def faults(session: Session) -> list[str]:
     found = []
     for each in session.results:
         what = [check.text for check in each.checks if not check.holds]
-        found += [f"{each.kind} {each.round}: {text}" for text in what + [each.error] if text]
+        found += [f"{each.kind} {each.round}: {text}" for text in (*what, each.error) if text]
     return found + ([session.broken_off] if session.broken_off else [])
 
 

@@ -13,8 +13,7 @@ class Rig(Protocol):
     one line, when it cannot be done. What is named is a node of the cluster or another part.
     """
 
-    # "compose" or "embedded", and the gateway's address.
-    name: str
+    # The gateway's address.
     url: str
     # E-mail and password of an account that may make products.
     admin: tuple[str, str]
@@ -76,8 +75,8 @@ class Rig(Protocol):
         """What the services and background processes logged since a Unix time."""
         ...
 
-    def gateway_lines(self, since: float) -> Iterable[tuple[float, dict[str, Any]]]:
-        """What the gateway logged since a Unix time; each line with the Unix time it came."""
+    def gateway_lines(self, since: float) -> Iterable[dict[str, Any]]:
+        """What the gateway logged since a Unix time, request by request."""
         ...
 
     def audit(self) -> tuple[bool, str]:

@@ -155,14 +155,22 @@ def load(
         thread.start()
     try:
         yield running
+    except BaseException:
+        # Whatever is broken is not to wait for them.
+        running.over.set()
+        raise
     finally:
         running.closing.set()
-        limit = time.monotonic() + finish_seconds
-        for thread in threads:
-            thread.join(max(0.0, limit - time.monotonic()))
-        running.over.set()
-        for thread in threads:
-            thread.join(ANSWER_SECONDS + 10)
+        _join(threads, 0 if running.over.is_set() else finish_seconds)
+        if not running.over.is_set():
+            running.over.set()
+            _join(threads, ANSWER_SECONDS + 10)
+
+
+def _join(threads: list[threading.Thread], seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, limit - time.monotonic()))
 
 
 def _read(url: str, load: Load, shelf: Shelf) -> None:
@@ -210,7 +218,7 @@ def _fill_cart(
 
 
 def _buy(load: Load, client: Client, who: Account, cart: str, units: dict[int, int]) -> Purchase:
-    body = {"cart_id": cart, "payment": {"method": "card", "token": "tok_ok"}}
+    body: dict[str, Any] = {"cart_id": cart, "payment": {"method": "card", "token": "tok_ok"}}
     purchase = Purchase(who.email, uuid.uuid4().hex, body, units, time.monotonic())
     load.journal.purchases.append(purchase)
     headers = {**who.headers, "Idempotency-Key": purchase.key}
