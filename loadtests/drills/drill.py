@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -227,10 +228,12 @@ class Drill:
         journal, fault = course.journal, course.fault
         result.began = fault.began + UNIX_OFFSET
         self._spans(kind, course, result)
-        reads_from = fault.began if kind else 0.0
+        since = fault.began if kind else 0.0
         result.calls = len(journal.calls)
-        result.lost_calls = figures.lost_calls(journal.calls, ("order", "cart", "read"), reads_from)
-        result.lost_reads = figures.lost_calls(journal.calls, ("read",), reads_from)
+        result.lost_calls = figures.lost_calls(journal.calls, ("order", "cart", "read"), since)
+        result.unusable = figures.unusable(journal.calls, since)
+        result.machine_load = os.getloadavg()[0]
+        result.lost_reads = figures.lost_calls(journal.calls, ("read",), since)
         result.improper_calls = figures.improper_calls(journal.calls, fault.began)
         result.fence_attempts = len(course.fence)
         result.fence_acknowledged = sum(course.fence)

@@ -110,6 +110,17 @@ def lost_calls(calls: Iterable[Call], kinds: Iterable[str], since: float) -> int
     )
 
 
+def unusable(calls: Iterable[Call], since: float) -> dict[str, int]:
+    """What those calls got instead, such as `order 503`, and how often."""
+    return dict(
+        Counter(
+            f"{each.kind} {each.status or 'no answer'}"
+            for each in calls
+            if each.verdict == "unknown" and each.ended >= since
+        ).most_common()
+    )
+
+
 def improper_calls(calls: Iterable[Call], since: float) -> int:
     """Checkouts that were neither answered nor told by a 503 when to come back."""
     return sum(

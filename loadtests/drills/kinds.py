@@ -139,7 +139,7 @@ _ALL = (
         hold_seconds=5,
         full_hold_seconds=30,
         full_times=3,
-        longest_down_seconds=5,
+        longest_down_seconds=15,
     ),
     Kind(
         name="catalog-instance-loss",
@@ -149,7 +149,7 @@ _ALL = (
         hold_seconds=8,
         full_hold_seconds=8,
         full_times=3,
-        longest_down_seconds=5,
+        longest_down_seconds=15,
     ),
 )
 KINDS = {kind.name: kind for kind in _ALL}

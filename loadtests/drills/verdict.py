@@ -16,6 +16,7 @@ class Result:
         began: Unix time at which the fault began.
         per_second: confirmed purchases of each second, the load's first second first, and
             `fault_second`, `mended_second` on that scale.
+        machine_load: processes that wanted a processor, as an average of a minute, at the end.
         audit: the report of the audit.
     """
 
@@ -31,6 +32,7 @@ class Result:
     calls: int = 0
     lost_calls: int = 0
     lost_reads: int = 0
+    unusable: dict[str, int] = field(default_factory=dict)
     improper_calls: int = 0
     acknowledged: int = 0
     unknown: int = 0
@@ -43,6 +45,7 @@ class Result:
     read_only_errors: int = 0
     fence_attempts: int = 0
     fence_acknowledged: int = 0
+    machine_load: float = 0.0
     audit_holds: bool = False
     audit: str = ""
     per_second: list[int] = field(default_factory=list)
