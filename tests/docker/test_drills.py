@@ -11,8 +11,8 @@ from loadtests.drills import report, session
 from loadtests.drills.compose_rig import ComposeRig
 from loadtests.drills.kinds import KINDS
 from loadtests.drills.report import Session
-from tests.load import report as show
 from tests.docker.project import Project
+from tests.load import report as show
 from tests.shop import wait_until
 
 RATE = 10
