@@ -69,6 +69,6 @@ up: python ## Build and start everything in containers, print where it is; the f
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)
 
-test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a lost primary
+test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a drill of every kind
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { echo "error: no Docker engine with Compose v2 answers; nothing of tests/docker was run: $$(ls tests/docker/test_*.py | xargs -n1 basename | xargs)" >&2; exit 1; }
 	FEIRA_DOCKER=1 $(VENV)/python -m pytest -v -s --timeout 900 tests/docker

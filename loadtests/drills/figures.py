@@ -49,6 +49,15 @@ def down_seconds(acknowledged: Iterable[float], began: float, ended: float) -> f
     return max(later - earlier for earlier, later in itertools.pairwise(edges))
 
 
+def per_second(acknowledged: Iterable[float], began: float, ended: float) -> list[int]:
+    """How many confirmations came in each second of a load."""
+    counts = [0] * (int(ended - began) + 1)
+    for moment in acknowledged:
+        if began <= moment < began + len(counts):
+            counts[int(moment - began)] += 1
+    return counts
+
+
 @dataclass(frozen=True)
 class Books:
     """What was acknowledged against what there is.

@@ -100,6 +100,10 @@ class Account:
         self._refresh_token = tokens["refresh_token"]
         self._since = time.monotonic()
 
+    def must(self, method: str, path: str, body: Any = None) -> Any:
+        """As `Client.must`, as this user."""
+        return self.client.must(method, path, body, self.headers)
+
     def freshen(self) -> None:
         """Renew the access token if it is not new."""
         if time.monotonic() - self._since > STALE_SECONDS:
