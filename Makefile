@@ -31,7 +31,7 @@ audit: $(if $(filter compose,$(ON)),python,venv) ## Prove the stock and payment 
 
 # ON=compose breaks parts of the running system; without it the drill starts a stack of its own.
 drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of what `make up` started; KIND=, TIMES=, RATE=, FULL=1)
-	@exec $(VENV)/python -m loadtests.drills $(if $(ON),--on $(ON)) $(if $(KIND),--kind $(KIND)) \
+	@exec $(VENV)/python -m loadtests.drills $(if $(ON),--on $(ON)) $(if $(KIND),--kind '$(KIND)') \
 		$(if $(TIMES),--times $(TIMES)) $(if $(RATE),--rate $(RATE)) $(if $(filter-out 0,$(FULL)),--full)
 
 test: dev-venv ## Run every test that needs no Docker

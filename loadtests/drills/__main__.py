@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do the drills that were asked for: 0 if all passed, 1 if not."""
     options = _parse(arguments)
     progress = Progress()
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     rate = options.rate or (FULL_RATE if options.full else RATE)
     done = Session(options.on, rate, options.full)
     try:

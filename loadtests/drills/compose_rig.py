@@ -138,7 +138,7 @@ class ComposeRig:
         """Commit in the container itself; a warning means that only this node has the commit."""
         command = _COMMIT.format(seconds=seconds)
         done = self._attempt("docker", "exec", self._container(node), "sh", "-c", command)
-        if "is paused" in done.stdout or "is not running" in done.stdout:
+        if "is paused" in done.stderr or "is not running" in done.stderr:
             return None
         return done.returncode == 0 and "WARNING" not in done.stdout
 
@@ -162,7 +162,7 @@ class ComposeRig:
         """As `make audit ON=compose` does it."""
         command = ("docker", "compose", "run", "--rm", "--no-deps", "--quiet-pull", "audit")
         done = self._attempt(*command)
-        return done.returncode == 0, done.stdout
+        return done.returncode == 0, done.stdout or done.stderr
 
     def _container(self, part: str) -> str:
         """The container of a service that has one, or of an instance by its own name."""
@@ -189,20 +189,19 @@ class ComposeRig:
     def _run(self, *command: str) -> str:
         done = self._attempt(*command)
         if done.returncode:
-            reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise StackError(f"`{' '.join(command[:4])}` failed: {reason}")
         return done.stdout
 
     def _attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that may fail; its output and errors together."""
+        """Run a command that may fail."""
         try:
             return subprocess.run(
                 command,
                 cwd=self._folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                capture_output=True,
                 text=True,
                 errors="replace",
                 check=False,

@@ -83,7 +83,7 @@ _ALL = (
         full_hold_seconds=60,
         full_times=10,
         promise="21",
-        longest_down_seconds=30,
+        longest_down_seconds=45,
         fails_over=True,
     ),
     Kind(
@@ -95,7 +95,7 @@ _ALL = (
         full_hold_seconds=60,
         full_times=10,
         promise="21",
-        longest_down_seconds=30,
+        longest_down_seconds=45,
         fails_over=True,
     ),
     Kind(

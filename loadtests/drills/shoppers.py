@@ -74,7 +74,12 @@ class Client:
                 break
             time.sleep(min(reply.retry_after or 0.5, LONGEST_PAUSE_SECONDS))
         if not 200 <= reply.status < 300:
-            raise StackError(f"{method} {path} answered {reply.status}: {str(reply.body)[:300]}")
+            said = (
+                f"answered {reply.status}: {str(reply.body)[:300]}"
+                if reply.status
+                else "got no answer"
+            )
+            raise StackError(f"{method} {path} {said}")
         return reply.body
 
 
