@@ -67,8 +67,8 @@ class Client:
     def must(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Any:
-        """The body of a success, asked for 20 s; raises StackError."""
-        limit = time.monotonic() + 20
+        """The body of a success, asked for again for a minute; raises StackError."""
+        limit = time.monotonic() + 60
         while (reply := self.ask(method, path, body, headers)).status in (0, 429, 502, 503, 504):
             if time.monotonic() > limit:
                 break
