@@ -44,7 +44,9 @@ class Committer:
         """
         try:
             if not self._asked:
-                self._connection.cursor().execute(COMMIT)
+                # Kept, for its answer goes with it.
+                self._cursor = self._connection.cursor()
+                self._cursor.execute(COMMIT)
                 self._asked = True
             if not self._finished(seconds):
                 return False

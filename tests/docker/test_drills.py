@@ -64,6 +64,12 @@ def test_a_drill_keeps_what_was_promised(drilled: Session, kind: str) -> None:
     assert result.acknowledged >= 20
 
 
+def test_only_the_primary_acknowledges_a_commit(stack: Project, rig: ComposeRig) -> None:
+    primary = next(name for name, role in stack.members().items() if role.startswith("Leader"))
+    answers = {node: rig.acknowledges(node, 10) for node in rig.nodes}
+    assert answers == {node: node == primary for node in rig.nodes}
+
+
 @pytest.mark.timeout(300)
 def test_a_drill_that_was_killed_is_mended_by_the_next(stack: Project, rig: ComposeRig) -> None:
     primary = next(name for name, role in stack.members().items() if role.startswith("Leader"))

@@ -43,6 +43,7 @@ def rig(stack: Stack) -> Iterator[EmbeddedRig]:
     opened.mend()
 
 
+@pytest.mark.timeout(240)
 def test_a_drill_breaks_heals_and_counts(
     rig: EmbeddedRig, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
