@@ -6,7 +6,7 @@ COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-e
 	--no-emit-index-url --no-emit-find-links --no-header $(OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down test-docker
+.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down test-docker drill
 
 help: ## List the commands
 	@echo "make COMMAND [SETTING=value ...]     for instance: make run PORT=9080"
@@ -28,6 +28,11 @@ logs: venv ## Follow the logs of all processes, or of one: make logs P=orders
 
 audit: $(if $(filter compose,$(ON)),python,venv) ## Prove the stock and payment invariants of the running system (ON=compose: of `make up`)
 	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) audit
+
+# ON=compose breaks parts of the running system; without it the drill starts a stack of its own.
+drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of what `make up` started; KIND=, TIMES=, RATE=, FULL=1)
+	@exec $(VENV)/python -m loadtests.drills $(if $(ON),--on $(ON)) $(if $(KIND),--kind '$(KIND)') \
+		$(if $(TIMES),--times $(TIMES)) $(if $(RATE),--rate $(RATE)) $(if $(filter-out 0,$(FULL)),--full)
 
 test: dev-venv ## Run every test that needs no Docker
 	$(VENV)/python -m pytest
@@ -64,6 +69,6 @@ up: python ## Build and start everything in containers, print where it is; the f
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)
 
-test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a lost primary
+test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a drill of every kind
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { echo "error: no Docker engine with Compose v2 answers; nothing of tests/docker was run: $$(ls tests/docker/test_*.py | xargs -n1 basename | xargs)" >&2; exit 1; }
 	FEIRA_DOCKER=1 $(VENV)/python -m pytest -v -s --timeout 900 tests/docker

@@ -95,6 +95,11 @@ def become(path: str) -> None:
         home = Path(environment[STACK])
         end_leftovers(home, environment[PROCESS], but_not=spec.get("takes_over"))
     os.chdir(spec["directory"])
+    # A PostgreSQL backend whose postmaster dies while it waits for the standby reads its standard
+    # input next. From the supervisor's pipe nothing ever comes, so it would stay for good, and
+    # with it the shared memory that keeps the node from starting again.
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
     os.execvpe(spec["command"][0], spec["command"], environment)  # noqa: S606 (this is the point)
 
 

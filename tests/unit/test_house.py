@@ -60,7 +60,11 @@ def name_of(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
-SOURCES = sorted([*MICROSERVICES.rglob("*.py"), *(REPOSITORY / "local").rglob("*.py")])
+SOURCES = sorted(
+    path
+    for folder in ("microservices", "local", "loadtests")
+    for path in (REPOSITORY / folder).rglob("*.py")
+)
 ROUTES = [
     path
     for path in SOURCES

@@ -1,0 +1,1 @@
+"""Faults on purpose, under a load of purchases, with figures: what `make drill` runs."""
