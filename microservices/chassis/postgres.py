@@ -18,6 +18,7 @@ import psycopg2
 import psycopg2.extensions as pg
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 from chassis import deadline
@@ -86,6 +87,7 @@ def engine_for(
         isolation_level="AUTOCOMMIT",
     )
     event.listen(engine, "handle_error", _drop_connection_that_turned_read_only)
+    event.listen(engine, "checkout", _drop_connection_to_a_host_gone_silent)
     return engine
 
 
@@ -128,14 +130,15 @@ def install_wait_callback(wait_seconds: float) -> None:
 
 
 class _Watched(pg.connection):
-    """A connection that knows its host and how long it may wait for it."""
+    """A connection that knows its host, how long it may wait for it, and since when it is open."""
 
     host: _Host
     patience: float
+    opened: float
 
 
 # By host and port, for all pools of the process: what one of them has met, the others need not.
-_silent_until: dict[tuple[str, str], float] = {}
+_silent_since: dict[tuple[str, str], float] = {}
 
 
 class _Host:
@@ -148,18 +151,25 @@ class _Host:
 
     def fell_silent(self) -> None:
         """A connection to it, or an attempt at one, ran out of time."""
-        _silent_until[self._address] = time.monotonic() + SILENT_SECONDS
+        _silent_since[self._address] = time.monotonic()
+
+    @property
+    def silent_since(self) -> float:
+        """When that was, if it was a moment ago; else endlessly long ago."""
+        since = _silent_since.get(self._address, -math.inf)
+        return since if time.monotonic() < since + SILENT_SECONDS else -math.inf
 
     @property
     def silent(self) -> bool:
         """Whether that was a moment ago."""
-        return time.monotonic() < _silent_until.get(self._address, 0.0)
+        return self.silent_since > -math.inf
 
     def connect(self, **options: str) -> pg.connection:
         """A new connection, if the host answers and is what the options ask for."""
-        connection: pg.connection = psycopg2.connect(
+        connection: _Watched = psycopg2.connect(
             **BOUNDS | self._options | options, connection_factory=self._kind
         )
+        connection.opened = time.monotonic()
         return connection
 
 
@@ -213,6 +223,12 @@ def _drop_connection_that_turned_read_only(context: ExceptionContext) -> None:
     # count that as a disconnect, so the pool would hand the dead end out again and again.
     if getattr(context.original_exception, "pgcode", None) == READ_ONLY_TRANSACTION:
         context.is_disconnect = True
+
+
+def _drop_connection_to_a_host_gone_silent(connection: pg.connection, *_: object) -> None:
+    # Each connection that the pool still has to a host that froze would cost the wait again.
+    if isinstance(connection, _Watched) and connection.opened < connection.host.silent_since:
+        raise DisconnectionError("the host fell silent after this connection was opened")
 
 
 class Backoff:

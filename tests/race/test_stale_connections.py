@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from functools import partial
+from typing import Any
 
 import httpx
 
+from chassis.db import Database
 from local.stack import Stack
 from tests.race.rig import restart_postgres, together, wait_ready
 from tests.shop import Account, Shop
@@ -42,3 +44,29 @@ def test_the_first_write_after_a_restart_of_the_primary_succeeds(
 
     assert [add(base) for base in catalogs] == [201, 201]
     assert buy() == 201
+
+
+def test_a_pool_drops_what_it_has_to_a_host_that_fell_silent(stack: Stack) -> None:
+    database = Database(
+        "catalog",
+        stack.dsn("catalog", "catalog"),
+        pool_size=2,
+        wait_seconds=5,
+        application_name="stale-tests",
+    )
+
+    def server_process() -> tuple[int, Any]:
+        with database.primary.connect() as connection:
+            found = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            return int(found), connection.connection.dbapi_connection
+
+    try:
+        first, pooled = server_process()
+        assert server_process()[0] == first
+        pooled.host.fell_silent()
+        second, _ = server_process()
+        assert second != first
+        # The one that was opened since is as good as any.
+        assert server_process()[0] == second
+    finally:
+        database.dispose()
