@@ -29,6 +29,8 @@ HOME = REPOSITORY / ".feira-bench"
 REPORTS = REPOSITORY / "reports"
 IDLE_SECONDS = 5.0
 WARM_UP_SECONDS = 1.0
+# So many that buyers seldom wait for each other.
+PRODUCTS = 100
 # All requests come from one address; every other setting is what `make run` has.
 RATES = {
     "rate_per_second": 1_000_000,
@@ -72,7 +74,7 @@ def measure_all(stack: Stack, options: Options, steps: Silent) -> Results:
     beside = baselines.running(stack, ports["static"], ports["flask"])
     with beside as pids, Client() as client, Shop(stack) as shop:
         with steps.step("Made customers, products, and the tables of pgbench"):
-            prepared = shop.prepare(options.clients)
+            prepared = shop.prepare(options.clients, PRODUCTS)
             pgbench.prepare(stack)
             shop.settle()
         meter = Meter(stack, client, pids)

@@ -15,7 +15,6 @@ from local.http_call import call
 from local.report import OPERATOR_EMAIL
 from local.stack import Stack
 
-PRODUCTS = 200
 UNITS = 10_000_000
 LINES_OF_A_CART = 3
 _PASSWORD = "uma-senha-bem-comprida"
@@ -60,7 +59,7 @@ class Shop:
             connection.close()
         self._streams.close()
 
-    def prepare(self, clients: int, products: int = PRODUCTS) -> Prepared:
+    def prepare(self, clients: int, products: int) -> Prepared:
         """Customers with carts, and products that do not sell out.
 
         Raises StackError naming the request that did not succeed.

@@ -28,6 +28,7 @@ def test_the_benchmark_measures_every_kind_of_server(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "WARM_UP_SECONDS", 0.1)
+    monkeypatch.setattr(run, "PRODUCTS", 5)
     results = run.measure_all(stack, MOMENT, Silent())
     try:
         assert [row.name for row in results.rows] == list(MOMENT.only)
@@ -48,10 +49,10 @@ def test_the_benchmark_measures_every_kind_of_server(
 
 
 def _confirmed(stack: Stack) -> int:
-    with closing(psycopg2.connect(stack.dsn("auditor", "orders"))) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM orders WHERE status = 'confirmed'")
-            row = cursor.fetchone()
+    connecting = closing(psycopg2.connect(stack.dsn("orders", "orders")))
+    with connecting as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM orders WHERE status = 'confirmed'")
+        row = cursor.fetchone()
     return int(row[0]) if row else 0
 
 
