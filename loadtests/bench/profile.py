@@ -10,8 +10,7 @@ import argparse
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -78,9 +77,8 @@ def _profile(stack: Stack, progress: Progress, seconds: float, clients: int) -> 
         with progress.step("Measured what each process spends"):
             plain = measure(at, scenario, 1, seconds)
         postgres_after, after = _postgres_seconds(), _database_figures(stack)
-        with tempfile.TemporaryDirectory(dir=stack.settings.run) as folder:
-            with progress.step("Sampled the services"):
-                profiles = _sampled(at, Path(folder), lambda: measure(at, scenario, 2, seconds))
+        with progress.step("Sampled the services"):
+            profiles = _sampled(at, lambda: measure(at, scenario, 2, seconds))
     console = progress.console
     console.print(_costs(plain, profiles))
     console.print(_each("PostgreSQL process, CPU ms", postgres_before, postgres_after, plain, 1000))
@@ -91,8 +89,10 @@ def _profile(stack: Stack, progress: Progress, seconds: float, clients: int) -> 
     )
 
 
-def _sampled(at: Setting, folder: Path, load: object) -> dict[str, dict[str, float]]:
+def _sampled(at: Setting, load: Callable[[], object]) -> dict[str, dict[str, float]]:
     """Shares of the layers in each process while `load` runs."""
+    folder = at.stack.settings.run / "profiles"
+    folder.mkdir(exist_ok=True)
     program = shutil.which("py-spy", path=str(Path(sys.executable).parent))
     running = {}
     for name in (*PROFILED, *BACKGROUND):
@@ -103,7 +103,6 @@ def _sampled(at: Setting, folder: Path, load: object) -> dict[str, dict[str, flo
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
     try:
-        assert callable(load)
         load()
     finally:
         for process in running.values():
@@ -134,8 +133,8 @@ def _costs(plain: Measurement, profiles: Mapping[str, Mapping[str, float]]) -> T
         table.add_row(layer, number(sum(row.values())), *cells)
     table.add_section()
     table.add_row("in all", number(plain.total_ms))
-    for column in table.columns[1:]:
-        column.justify = "right"
+    for each in table.columns[1:]:
+        each.justify = "right"
     return table
 
 
@@ -182,10 +181,10 @@ def _database_figures(stack: Stack) -> Figures:
 def _rows(
     stack: Stack, database: str, statement: str, *parameters: object
 ) -> list[tuple[int, ...]]:
-    with closing(psycopg2.connect(stack.cluster.superuser_url(database))) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters or None)
-            return cursor.fetchall()
+    connecting = closing(psycopg2.connect(stack.cluster.superuser_url(database)))
+    with connecting as connection, connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+        return cursor.fetchall()
 
 
 if __name__ == "__main__":
