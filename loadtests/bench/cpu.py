@@ -80,6 +80,12 @@ def attribute(table: list[Process], roots: Mapping[int, str]) -> dict[str, float
     return totals
 
 
+def below(table: list[Process], roots: Mapping[int, str]) -> list[Process]:
+    """The processes that are in `roots` or descend from one that is."""
+    known = {process.pid: process for process in table}
+    return [process for process in table if _owner(process, known, roots) is not None]
+
+
 def _is_server(owner: str) -> bool:
     return owner.startswith(("postgres", "etcd"))
 

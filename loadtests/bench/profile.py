@@ -73,10 +73,10 @@ def _profile(stack: Stack, progress: Progress, seconds: float, clients: int) -> 
             commit = pgbench.synchronous_commit(stack)
             at = Setting(stack, shop, client, meter, ports, clients, commit)
             measure(at, scenario, 0, 2.0)
-        before, postgres_before = _database_figures(stack), _postgres_seconds()
+        before, postgres_before = _database_figures(stack), _postgres_seconds(stack)
         with progress.step("Measured what each process spends"):
             plain = measure(at, scenario, 1, seconds)
-        postgres_after, after = _postgres_seconds(), _database_figures(stack)
+        postgres_after, after = _postgres_seconds(stack), _database_figures(stack)
         with progress.step("Sampled the services"):
             profiles = _sampled(at, lambda: measure(at, scenario, 2, seconds))
     console = progress.console
@@ -148,17 +148,18 @@ def _each(title: str, before: Figures, after: Figures, plain: Measurement, facto
     return table
 
 
-def _postgres_seconds() -> Figures:
-    """CPU seconds by what a PostgreSQL process is for, by its title."""
+def _postgres_seconds(stack: Stack) -> Figures:
+    """CPU seconds by what a PostgreSQL process of the stack is for, by its title."""
     totals: Figures = {}
-    for process in cpu.processes():
+    mine = {stack.supervisor.pid or 0: "stack"}
+    for process in cpu.below(cpu.processes(), mine):
         if process.name == "postgres":
             try:
                 title = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode("utf-8", "replace")
             except OSError:
                 continue
             words = title.strip("\0 ").removeprefix("postgres: ").split()
-            what = " ".join(words[:3]) if len(words) > 3 else " ".join(words)
+            what = " ".join(words[:2])
             totals[what] = totals.get(what, 0.0) + process.seconds
     return totals
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtests.bench.cpu import (
@@ -14,6 +14,7 @@ from loadtests.bench.cpu import (
     Machine,
     Process,
     attribute,
+    below,
     group_of,
     parse_machine,
     parse_process,
@@ -25,6 +26,7 @@ def process(pid: int, parent: int, name: str = "python", seconds: float = 1.0) -
     return Process(pid, parent, name, seconds)
 
 
+@example("a) R (b")
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=15))
 def test_a_name_may_hold_anything(name: str) -> None:
     times = "5 6 7 8"
@@ -48,6 +50,7 @@ def test_children_count_for_the_nearest_ancestor_that_has_a_name() -> None:
         process(99, 1, "somebody", 16),
     ]
     roots = {10: "supervisor", 20: "cart", 30: "gateway", 40: "never started"}
+    assert [each.pid for each in below(table, {20: "cart"})] == [20, 21, 22]
     assert attribute(table, roots) == {
         "supervisor": 0.5,
         "cart": 7,
