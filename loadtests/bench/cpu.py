@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# These are PostgreSQL's even when another program has started them, as Patroni does.
-SERVERS = {"postgres": "postgresql", "etcd": "etcd"}
 
 
 @dataclass(frozen=True)
@@ -65,29 +63,21 @@ def machine() -> Machine:
     return parse_machine(Path("/proc/stat").read_text("ascii").partition("\n")[0])
 
 
+def owners(table: list[Process], roots: Mapping[int, str]) -> dict[int, str]:
+    """Process id to name: of itself in `roots`, else of its nearest ancestor there; no others."""
+    known = {process.pid: process for process in table}
+    found = {process.pid: _owner(process, known, roots) for process in table}
+    return {pid: name for pid, name in found.items() if name is not None}
+
+
 def attribute(table: list[Process], roots: Mapping[int, str]) -> dict[str, float]:
-    """CPU seconds by name: a process counts for itself or its nearest ancestor in `roots`.
-
-    A database server counts as one, whoever started it. What has no such ancestor is left out.
-    """
-    known = {process.pid: process for process in table}
+    """CPU seconds by name, of all processes that `owners` finds one for."""
     totals = dict.fromkeys(roots.values(), 0.0)
+    named = owners(table, roots)
     for process in table:
-        owner = _owner(process, known, roots)
-        if owner is not None:
-            name = owner if _is_server(owner) else SERVERS.get(process.name, owner)
-            totals[name] = totals.get(name, 0.0) + process.seconds
+        if process.pid in named:
+            totals[named[process.pid]] += process.seconds
     return totals
-
-
-def below(table: list[Process], roots: Mapping[int, str]) -> list[Process]:
-    """The processes that are in `roots` or descend from one that is."""
-    known = {process.pid: process for process in table}
-    return [process for process in table if _owner(process, known, roots) is not None]
-
-
-def _is_server(owner: str) -> bool:
-    return owner.startswith(("postgres", "etcd"))
 
 
 def _owner(process: Process, known: Mapping[int, Process], roots: Mapping[int, str]) -> str | None:

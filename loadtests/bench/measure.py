@@ -107,6 +107,22 @@ class Client:
         self._process.stdout.close()
 
 
+def roots_of(stack: Stack) -> dict[int, str]:
+    """Process ids of the stack with their names: each stands for all that it has started.
+
+    A PostgreSQL server is called as its node is, the Patroni that watches it `patroni-N`, of which
+    the server is no child.
+    """
+    cluster = stack.cluster
+    roots = {stack.supervisor.pid or 0: "supervisor"}
+    for name, state in stack.supervisor.states().items():
+        if state.pid:
+            is_node = name in cluster.nodes
+            roots[state.pid] = name.replace("postgres", "patroni") if is_node else name
+    servers = {cluster.postmaster(name): name for name in cluster.nodes}
+    return {pid: name for pid, name in (roots | servers).items() if pid}
+
+
 class Meter:
     """Reads the CPU time of the stack, of the servers beside it, of ourselves, of the machine."""
 
@@ -119,10 +135,7 @@ class Meter:
 
     def look_again(self) -> None:
         """Find the processes anew: one that was restarted has another id."""
-        states = self._stack.supervisor.states()
-        running = {state.pid: name for name, state in states.items() if state.pid}
-        supervisor = {self._stack.supervisor.pid or 0: "supervisor"}
-        self._roots = supervisor | running | self._beside | self._own
+        self._roots = roots_of(self._stack) | self._beside | self._own
 
     def read(self) -> tuple[dict[str, float], cpu.Machine, float]:
         """CPU seconds by process, the machine's, and when this was."""

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from loadtests.bench import cpu, pgbench
 from loadtests.bench.layers import shares
-from loadtests.bench.measure import Client, Measurement, Meter, Setting, measure
+from loadtests.bench.measure import Client, Measurement, Meter, Setting, measure, roots_of
 from loadtests.bench.report import number
 from loadtests.bench.run import PRODUCTS, own_stack
 from loadtests.bench.scenarios import GATEWAY, scenarios
@@ -151,9 +151,10 @@ def _each(title: str, before: Figures, after: Figures, plain: Measurement, facto
 def _postgres_seconds(stack: Stack) -> Figures:
     """CPU seconds by what a PostgreSQL process of the stack is for, by its title."""
     totals: Figures = {}
-    mine = {stack.supervisor.pid or 0: "stack"}
-    for process in cpu.below(cpu.processes(), mine):
-        if process.name == "postgres":
+    table = cpu.processes()
+    mine = cpu.owners(table, roots_of(stack))
+    for process in table:
+        if mine.get(process.pid, "").startswith("postgres"):
             try:
                 title = Path(f"/proc/{process.pid}/cmdline").read_bytes().decode("utf-8", "replace")
             except OSError:

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from loadtests.bench import baselines, pgbench
-from loadtests.bench.measure import OWN, Client, Meter, Setting, measure
+from loadtests.bench import baselines, cpu, pgbench
+from loadtests.bench.measure import OWN, Client, Meter, Setting, measure, roots_of
 from loadtests.bench.results import Idle, Results, machine
 from loadtests.bench.scenarios import GATEWAY, Scenario, chosen, scenarios
 from loadtests.bench.shop import Shop
 from local.errors import StackError
-from local.memory import family_bytes, pss_bytes
+from local.memory import pss_bytes
 from local.progress import Progress as Steps
 from local.progress import Silent
 from local.settings import REPOSITORY, read_settings
@@ -140,9 +140,11 @@ def measure_idle(stack: Stack) -> Idle:
         for name, seconds in after.items()
         if name not in OWN
     }
-    states = stack.supervisor.states()
-    pss = {name: family_bytes(state.pid) for name, state in states.items() if state.pid}
-    return Idle(pss | {"supervisor": pss_bytes(stack.supervisor.pid or 0)}, spent)
+    owners = cpu.owners(cpu.processes(), roots_of(stack))
+    pss: dict[str, int] = {}
+    for pid, name in owners.items():
+        pss[name] = pss.get(name, 0) + pss_bytes(pid)
+    return Idle(pss, spent)
 
 
 def context(options: Options, commit: str) -> dict[str, object]:

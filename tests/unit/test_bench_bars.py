@@ -45,7 +45,7 @@ def good() -> Results:
             static,
             replace(cached, scenario="list-cached"),
             replace(cached, scenario="page-cached", count=900),
-            replace(static, scenario="purchase", cpu_ms={"orders": 5.0, "postgres-primary": 3.0}),
+            replace(static, scenario="purchase", cpu_ms={"orders": 5.0, "postgres-1": 3.0}),
         ]
     return results
 
@@ -171,7 +171,7 @@ def test_what_feira_is_compared_with_pays_for_nothing_but_itself() -> None:
     by_name: dict[str, Scenario] = {each.name: each for each in ALL}
     assert not by_name["static"].counts("orders-background")
     assert by_name["static"].counts("static")
-    assert by_name["flask-query"].counts("postgres-standby")
+    assert by_name["flask-query"].counts("postgres-2")
     assert by_name["list-cached"].counts("supervisor")
     assert by_name["purchase"].counts("cart-background")
     assert bars.PURCHASE_CPU_MS == 8.0

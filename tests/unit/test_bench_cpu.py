@@ -14,8 +14,8 @@ from loadtests.bench.cpu import (
     Machine,
     Process,
     attribute,
-    below,
     group_of,
+    owners,
     parse_machine,
     parse_process,
     processes,
@@ -50,26 +50,13 @@ def test_children_count_for_the_nearest_ancestor_that_has_a_name() -> None:
         process(99, 1, "somebody", 16),
     ]
     roots = {10: "supervisor", 20: "cart", 30: "gateway", 40: "never started"}
-    assert [each.pid for each in below(table, {20: "cart"})] == [20, 21, 22]
+    assert owners(table, {20: "cart", 22: "sh"}) == {20: "cart", 21: "cart", 22: "sh"}
     assert attribute(table, roots) == {
         "supervisor": 0.5,
         "cart": 7,
         "gateway": 8,
         "never started": 0,
     }
-
-
-def test_a_database_counts_as_one_whoever_started_it() -> None:
-    table = [
-        process(10, 1, "python", 1),
-        process(11, 10, "postgres", 2),
-        process(12, 11, "postgres", 4),
-        process(20, 1, "postgres", 8),
-    ]
-    roots = {10: "patroni-1", 20: "postgres-standby"}
-    found = attribute(table, roots)
-    assert found == {"patroni-1": 1, "postgresql": 6, "postgres-standby": 8}
-    assert {group_of(name) for name in found} == {"Patroni, etcd", "Postgres"}
 
 
 def test_a_circle_in_a_table_that_changed_while_it_was_read_does_no_harm() -> None:
@@ -91,7 +78,8 @@ def test_every_process_of_the_stack_has_a_group() -> None:
         "catalog-background": "catalog",
         "cart-background": "cart",
         "orders": "orders",
-        "postgres-primary": "Postgres",
+        "postgres-1": "Postgres",
+        "patroni-2": "Patroni, etcd",
         "redis-streams": "Redis",
         "etcd": "Patroni, etcd",
         "supervisor": "supervisor",
