@@ -1,8 +1,8 @@
 """The load generator: a process that drives some connections and costs little.
 
-A generator of Python's own takes 0.02 to 0.03 ms of CPU for a request, ten times less than the
-usual clients, so that two cores are left to the servers. (wrk and oha take less still, but pip
-installs neither, and a purchase needs answers read and requests made of them.)
+Raw sockets and epoll take a fraction of what the usual clients of Python do, so that the cores are
+left to the servers. (wrk and oha take less still, but pip installs neither, and a purchase needs
+answers read and requests made of them.)
 
 It reads one job per line from its standard input, JSON, and answers each with one line.
 """

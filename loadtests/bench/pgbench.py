@@ -17,7 +17,7 @@ import psycopg2.extensions
 
 from loadtests.bench.figures import percentile
 from local.errors import StackError
-from local.postgres import binary
+from local.postgres import HOST, binary
 from local.settings import inherited_environment
 from local.stack import Stack
 
@@ -95,7 +95,7 @@ def prepare(stack: Stack) -> None:
     """A fresh database of its own with the tables of the ideal purchase."""
     stack.cluster.query(f"DROP DATABASE IF EXISTS {DATABASE}")
     stack.cluster.query(f"CREATE DATABASE {DATABASE}")
-    connecting = closing(psycopg2.connect(stack.cluster.superuser_url(DATABASE)))
+    connecting = closing(psycopg2.connect(_leader_dsn(stack)))
     with connecting as connection, connection, connection.cursor() as cursor:
         cursor.execute(_SCHEMA.format(rows=ROWS))
 
@@ -125,10 +125,24 @@ def run(stack: Stack, *, hot: bool, clients: int, seconds: float, commit: str) -
 
 def _connection(stack: Stack, commit: str) -> dict[str, str]:
     """libpq's variables: a password has no place on a command line."""
-    parts = psycopg2.extensions.parse_dsn(stack.cluster.superuser_url(DATABASE))
-    names = {"dbname": "database", "target_session_attrs": "targetsessionattrs"}
-    variables = {f"PG{names.get(key, key).upper()}": str(text) for key, text in parts.items()}
+    names = {"dbname": "database"}
+    variables = {f"PG{names.get(key, key).upper()}": text for key, text in _leader(stack).items()}
     return variables | {"PGOPTIONS": f"-c synchronous_commit={commit}"}
+
+
+def _leader_dsn(stack: Stack) -> str:
+    return psycopg2.extensions.make_dsn(**_leader(stack))
+
+
+def _leader(stack: Stack) -> dict[str, str]:
+    """How to connect to the node that leads, asking no other.
+
+    A standby that has not replayed the new database yet would refuse, and libpq leave it at that.
+    """
+    parts = psycopg2.extensions.parse_dsn(stack.cluster.superuser_url(DATABASE))
+    node = stack.cluster.nodes[stack.cluster.primary()]
+    kept = {key: str(parts[key]) for key in ("user", "password", "dbname")}
+    return kept | {"host": HOST, "port": str(node.port)}
 
 
 def _lines(path: Path) -> list[str]:

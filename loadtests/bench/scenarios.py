@@ -43,7 +43,8 @@ class Scenario:
 
         For Feira everything counts. What it is compared with counts as if it were alone.
         """
-        return process.startswith(self.servers)
+        beside = self.target == GATEWAY and process in (STATIC, FLASK)
+        return process.startswith(self.servers) and not beside
 
 
 def _reads(name: str, title: str, paths: list[str], least: int, *, cached: bool) -> Scenario:

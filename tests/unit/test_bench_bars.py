@@ -173,5 +173,6 @@ def test_what_feira_is_compared_with_pays_for_nothing_but_itself() -> None:
     assert by_name["static"].counts("static")
     assert by_name["flask-query"].counts("postgres-2")
     assert by_name["list-cached"].counts("supervisor")
+    assert not by_name["list-cached"].counts("flask")
     assert by_name["purchase"].counts("cart-background")
     assert bars.PURCHASE_CPU_MS == 8.0
