@@ -5,8 +5,11 @@ VENV := .venv/bin
 COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-header $(OPTIONS)
 
+# `--time 5` of TIME=5 after `make bench`; what a shell has by that name (HOST) is no setting.
+option = $(if $(filter command,$(origin $(1))),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
+
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down test-docker drill
+.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down test-docker drill bench load
 
 help: ## List the commands
 	@echo "make COMMAND [SETTING=value ...]     for instance: make run PORT=9080"
@@ -37,6 +40,13 @@ drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of w
 test: dev-venv ## Run every test that needs no Docker
 	$(VENV)/python -m pytest
 
+bench: $(if $(PROFILE),dev-venv,venv) ## Measure speed and cost beside bare servers and judge the bars (TIME=2 ROUNDS=5 ONLY=purchase; PROFILE=1: where a purchase spends its time)
+	@exec $(VENV)/python -m loadtests.bench$(if $(PROFILE),.profile) $(foreach name,TIME ROUNDS CLIENTS ONLY,$(call option,$(name)))
+
+load: python ## Put shoppers on a running shop with locust's web page (HEADLESS=1 USERS=100 TIME=60s: a summary and thresholds)
+	@$(PYTHON) local/install.py requirements/local.txt requirements/load.txt
+	@exec $(VENV)/python -m loadtests.load $(if $(HEADLESS),--headless) $(foreach name,HOST USERS RATE TIME THINK THRESHOLDS,$(call option,$(name)))
+
 lint: dev-venv ## Check style, types, and who may import whom
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
@@ -47,15 +57,17 @@ venv: python ## Make .venv and install what `make run` needs
 	@exec $(PYTHON) local/install.py requirements/local.txt
 
 dev-venv: python ## The same with the tools of `make test` and `make lint`
-	@exec $(PYTHON) local/install.py requirements/local.txt requirements/dev.txt
+	@exec $(PYTHON) local/install.py requirements/local.txt requirements/load.txt requirements/dev.txt
 
 lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--upgrade: newest)
 	@test -x .venv/lock/bin/pip-compile || { $(PYTHON) -m venv --without-pip .venv/lock && \
 		$(PYTHON) -m pip --python .venv/lock/bin/python install --quiet pip pip-tools; }
 	$(COMPILE) -o requirements/services.txt pyproject.toml
 	$(COMPILE) --extra local -c requirements/services.txt -o requirements/local.txt pyproject.toml
-	$(COMPILE) --extra local --extra dev -c requirements/local.txt -o requirements/dev.txt \
+	$(COMPILE) --extra local --extra load -c requirements/local.txt -o requirements/load.txt \
 		pyproject.toml
+	$(COMPILE) --extra local --extra load --extra dev -c requirements/load.txt \
+		-o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/local.txt -o postgres/requirements.txt postgres/requirements.in
 
 python:

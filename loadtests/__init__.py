@@ -1,0 +1,1 @@
+"""Programs that put load on Feira: the benchmark, the load test, the drills."""

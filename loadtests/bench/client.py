@@ -1,0 +1,201 @@
+"""The load generator: a process that drives some connections and costs little.
+
+Raw sockets and epoll take a fraction of what the usual clients of Python do, so that the cores are
+left to the servers. (wrk and oha take less still, but pip installs neither, and a purchase needs
+answers read and requests made of them.)
+
+It reads one job per line from its standard input, JSON, and answers each with one line.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadtests.bench.figures import percentile
+from loadtests.bench.flows import FLOWS, Answer, Flow, WrongAnswer
+
+RECEIVE_BYTES = 1 << 18
+SILENCE_SECONDS = 30.0
+
+
+def parse(data: bytes) -> Answer | None:
+    """One whole HTTP/1.1 answer, or None while more of it has to come.
+
+    Raises:
+        ValueError: it is no such answer, or has more than one in it.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    head = data[:end].lower()
+    if not head.startswith(b"http/1.1 "):
+        raise ValueError(f"not an answer: {data[:40]!r}")
+    status = int(head[9:12])
+    body = data[end + 4 :]
+    closes = b"\r\nconnection: close" in head
+    if b"\r\ntransfer-encoding: chunked" in head:
+        return Answer(status, _joined(body), closes) if body.endswith(b"0\r\n\r\n") else None
+    at = head.find(b"\r\ncontent-length: ")
+    length = int(head[at + 18 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+    if len(body) > length:
+        raise ValueError("more than was announced")
+    return Answer(status, body, closes) if len(body) == length else None
+
+
+def _joined(chunks: bytes) -> bytes:
+    parts = []
+    while chunks:
+        size, _, rest = chunks.partition(b"\r\n")
+        parts.append(rest[: int(size, 16)])
+        chunks = rest[int(size, 16) + 2 :]
+    return b"".join(parts)
+
+
+@dataclass
+class _Connection:
+    address: tuple[str, int]
+    flows: Iterator[Flow]
+    socket: socket.socket = field(init=False)
+    flow: Flow = field(init=False)
+    began: int = 0
+    received: bytes = b""
+    request: bytes = b""
+
+    def open(self) -> None:
+        self.socket = socket.create_connection(self.address, timeout=SILENCE_SECONDS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def begin(self) -> None:
+        self.flow = next(self.flows)
+        self.began = time.perf_counter_ns()
+        self.socket.sendall(next(self.flow))
+
+
+@dataclass
+class Load:
+    """What a job came to. Latencies are of whole flows, in nanoseconds."""
+
+    latencies: list[int] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def document(self) -> dict[str, Any]:
+        """The line that is answered; p50 and p99 are in milliseconds, None without a success."""
+        ordered = sorted(self.latencies)
+        shares = {"p50": 0.5, "p99": 0.99}
+        return {
+            "count": len(ordered),
+            "wrong": len(self.wrong),
+            "first_wrong": self.wrong[:1],
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            **{k: percentile(ordered, v) / 1e6 if ordered else None for k, v in shares.items()},
+        }
+
+
+class Driver:
+    """Keeps each connection busy with one flow after the other until the time is over."""
+
+    def __init__(self, address: tuple[str, int], makers: list[Callable[[], Iterator[Flow]]]):
+        self._poller = select.epoll()
+        self._connections: dict[int, _Connection] = {}
+        self._address = address
+        self._makers = makers
+        self._end = 0
+        self.load = Load()
+
+    def run(self, seconds: float) -> Load:
+        """Flows begun before the end are finished, so that every request was a whole one."""
+        began, cpu = time.perf_counter_ns(), time.process_time()
+        self._end = began + int(seconds * 1e9)
+        try:
+            self._drive()
+        finally:
+            for connection in list(self._connections.values()):
+                self._close(connection)
+            self._poller.close()
+        self.load.seconds = (time.perf_counter_ns() - began) / 1e9
+        self.load.cpu_seconds = time.process_time() - cpu
+        return self.load
+
+    def _drive(self) -> None:
+        for maker in self._makers:
+            connection = _Connection(self._address, maker())
+            self._open(connection)
+            connection.begin()
+        while self._connections:
+            ready = self._poller.poll(SILENCE_SECONDS)
+            if not ready:
+                raise TimeoutError(f"no answer for {SILENCE_SECONDS:.0f} s")
+            for descriptor, _ in ready:
+                self._receive(self._connections[descriptor])
+
+    def _open(self, connection: _Connection) -> None:
+        connection.open()
+        self._connections[connection.socket.fileno()] = connection
+        self._poller.register(connection.socket, select.EPOLLIN)
+
+    def _close(self, connection: _Connection) -> None:
+        self._poller.unregister(connection.socket)
+        del self._connections[connection.socket.fileno()]
+        connection.socket.close()
+
+    def _receive(self, connection: _Connection) -> None:
+        data = connection.socket.recv(RECEIVE_BYTES)
+        if not data:
+            raise ConnectionError("the connection was closed in the middle of an answer")
+        connection.received += data
+        answer = parse(connection.received)
+        if answer is None:
+            return
+        connection.received = b""
+        if answer.closes:  # nginx does so after a thousand requests
+            self._close(connection)
+            self._open(connection)
+        self._go_on(connection, answer)
+
+    def _go_on(self, connection: _Connection, answer: Answer) -> None:
+        try:
+            connection.socket.sendall(connection.flow.send(answer))
+            return
+        except StopIteration:
+            self.load.latencies.append(time.perf_counter_ns() - connection.began)
+        except WrongAnswer as error:
+            self.load.wrong.append(str(error))
+        if time.perf_counter_ns() < self._end:
+            connection.begin()
+        else:
+            self._close(connection)
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Do one job: {flow, host, port, clients, seconds, data}; see `flows` for the data."""
+    make = FLOWS[job["flow"]]
+
+    def maker(number: int) -> Callable[[], Iterator[Flow]]:
+        return lambda: make(job["data"], number)
+
+    makers = [maker(number) for number in range(job["clients"])]
+    return Driver((job["host"], job["port"]), makers).run(job["seconds"]).document()
+
+
+def main() -> None:
+    """Answer jobs until the input ends; a job that could not be done is answered with why."""
+    for line in sys.stdin:
+        try:
+            answer = run(json.loads(line))
+        except (OSError, ValueError) as error:
+            answer = {"error": str(error) or repr(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""`python -m loadtests.load`: what `make load` runs: locust on a running shop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from contextlib import suppress
+
+from local.http_call import call
+from local.secrets import secrets_file
+from local.settings import REPOSITORY, inherited_environment, read_settings
+
+PASSWORD = "DEMO_PASSWORD"
+
+
+def main() -> int:
+    """Run locust; its exit code, or 1 when there is no shop to ask."""
+    options = _parse()
+    reason = _unreachable(options.host)
+    if reason:
+        print(f"error: {options.host} {reason}; `make run` starts a shop", file=sys.stderr)
+        return 1
+    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py"]
+    command += ["--host", options.host, "-u", str(options.users), "-r", str(options.rate)]
+    command += ["--stop-timeout", "10", "--think", str(options.think)]
+    if options.thresholds:
+        command += ["--thresholds", options.thresholds]
+    if options.headless:
+        command += ["--headless", "--only-summary", "-t", options.time, "-L", "WARNING"]
+    else:
+        command += ["--web-host", "127.0.0.1", "--web-port", str(options.web_port)]
+        print(f"Open http://localhost:{options.web_port}/ and press Start; Ctrl-C ends it.")
+    password = _operator_password(options.host)
+    secret = {"LOCUST_OPERATOR_PASSWORD": password} if password else {}
+    environment = inherited_environment() | secret | {"PYTHONPATH": str(REPOSITORY)}
+    running = subprocess.Popen(command, cwd=REPOSITORY, env=environment)
+    while True:
+        # Locust is asked to end by the same Ctrl-C, and wants to sum up.
+        with suppress(KeyboardInterrupt):
+            return running.wait()
+
+
+def _unreachable(host: str) -> str:
+    try:
+        status = call("GET", f"{host}/health", timeout=5).status
+    except (OSError, ValueError) as error:
+        return f"does not answer ({error})"
+    return "" if status == 200 else f"answers {status} at /health"
+
+
+def _operator_password(host: str) -> str:
+    """From this clone's own secrets, if it is this clone's own shop that is asked."""
+    settings = read_settings()
+    mine = {f"http://{name}:{settings.port}" for name in ("localhost", "127.0.0.1")}
+    given = os.environ.get("LOCUST_OPERATOR_PASSWORD", "")
+    if given or host not in mine:
+        return given
+    try:
+        lines = secrets_file(settings.feira_home).read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition("=")[2] for line in lines if line.startswith(PASSWORD)), "")
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.load", description=__doc__)
+    parser.add_argument("--host", default=f"http://localhost:{read_settings().port}")
+    parser.add_argument("--headless", action="store_true", help="no web page, but thresholds")
+    parser.add_argument("--users", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=10, help="users that come per second")
+    parser.add_argument("--time", default="60s", help="such as 90s, 10m; headless only")
+    parser.add_argument("--think", type=float, default=1.0, help="factor of all think times")
+    parser.add_argument("--thresholds", default="", help="a file beside thresholds.toml")
+    parser.add_argument("--web-port", type=int, default=8089)
+    options = parser.parse_args()
+    options.host = options.host.rstrip("/")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
