@@ -6,7 +6,7 @@ COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-e
 	--no-emit-index-url --no-emit-find-links --no-header $(OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down test-docker
+.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down backup restore test-docker
 
 help: ## List the commands
 	@echo "make COMMAND [SETTING=value ...]     for instance: make run PORT=9080"
@@ -63,6 +63,14 @@ up: python ## Build and start everything in containers, print where it is; the f
 
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)
+
+backup: python ## Copy everything into backups/ while the shop is open (ON=compose: of `make up`)
+	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) backup $(or $(TO),backups)
+
+restore: python ## Put a backup back and open the shop: FROM=backups/... (ON=compose; FORCE=1: over data that is there; CLOSED=1: do not open)
+	@test -n "$(FROM)" || { echo "error: which backup? make restore FROM=backups/..." >&2; exit 1; }
+	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) restore "$(FROM)" \
+		$(if $(filter-out 0,$(FORCE)),--force) $(if $(filter-out 0,$(CLOSED)),--closed)
 
 test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a lost primary
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { echo "error: no Docker engine with Compose v2 answers; nothing of tests/docker was run: $$(ls tests/docker/test_*.py | xargs -n1 basename | xargs)" >&2; exit 1; }

@@ -9,8 +9,10 @@ from flask import Flask
 
 from chassis import background, bus, migrations
 from chassis.outbox import Relay
-from orders import account_seeding, probe, recovery, sessions
+from orders import account_seeding, fulfilment, probe, recovery, sessions
+from orders.checkout import read_order
 from orders.ports import Ports
+from orders.problems import InProgress, StatusConflict
 
 RELAY_POLL_SECONDS = 0.1
 TRIM_SECONDS = 60.0
@@ -42,6 +44,20 @@ def register(app: Flask, ports: Ports) -> None:
         if url is None:
             raise SystemExit("forget-probe needs ORDERS_MIGRATION_URL")
         click.echo(f"orders: {probe.forget(url)} probe orders removed")
+
+    @app.cli.command("cancel")
+    @click.argument("order_ids", nargs=-1, required=True)
+    def cancel(order_ids: tuple[str, ...]) -> None:
+        """Cancel orders and refund them, as after a restore that lost their cancellation."""
+        for order_id in order_ids:
+            order = read_order(ports, order_id)
+            if order is None:
+                raise SystemExit(f"there is no order {order_id}")
+            try:
+                fulfilment.cancel(ports, order)
+            except (StatusConflict, InProgress) as problem:
+                raise SystemExit(f"order {order_id}: {problem.detail}") from None
+        click.echo(f"orders: {len(order_ids)} cancelled")
 
     @app.cli.command("background")
     def run_background() -> None:
