@@ -6,7 +6,7 @@ COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-e
 	--no-emit-index-url --no-emit-find-links --no-header $(OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down backup restore test-docker
+.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down upgrade backup restore test-docker
 
 help: ## List the commands
 	@echo "make COMMAND [SETTING=value ...]     for instance: make run PORT=9080"
@@ -63,6 +63,9 @@ up: python ## Build and start everything in containers, print where it is; the f
 
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)
+
+upgrade: python ## Replace what runs in containers by the version in this clone, while the shop is open
+	@exec $(PYTHON) -m local.compose upgrade
 
 backup: python ## Copy everything into backups/ while the shop is open (ON=compose: of `make up`)
 	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) backup $(or $(TO),backups)

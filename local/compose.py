@@ -14,6 +14,7 @@ from pathlib import Path
 from local import compose_engine as engine
 from local.compose_backup import backup
 from local.compose_restore import restore
+from local.compose_upgrade import upgrade
 from local.errors import StackError
 from local.purchase import Shopper
 
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return down(volumes=options.volumes)
             case "audit":
                 return audit()
+            case "upgrade":
+                return upgrade()
             case "backup":
                 return backup(options.folder)
             case _:
@@ -50,6 +53,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     down_parser = commands.add_parser("down", help="remove the containers and networks")
     down_parser.add_argument("--volumes", action="store_true", help="the data too")
     commands.add_parser("audit", help="prove the stock and payment invariants")
+    commands.add_parser("upgrade", help="replace what runs by the version in this clone")
     backup_parser = commands.add_parser("backup", help="copy everything while the shop is open")
     backup_parser.add_argument("folder", type=Path, help="where the backup gets its folder")
     restore_parser = commands.add_parser("restore", help="put a backup back and open the shop")

@@ -28,7 +28,10 @@ def register(app: Flask, ports: Ports) -> None:
         url = ports.settings.orders_migration_url
         if url is None:
             raise SystemExit("migrate needs ORDERS_MIGRATION_URL")
-        migrations.upgrade(Path(__file__).parent, url)
+        try:
+            migrations.upgrade(Path(__file__).parent, url)
+        except migrations.MigrationRefused as refusal:
+            raise SystemExit(f"error: {refusal}") from None
         click.echo("orders: the schema is up to date")
 
     @app.cli.command("seed")
