@@ -67,10 +67,10 @@ down: python ## Remove the containers and networks; VOLUMES=1: the data too
 upgrade: python ## Replace what runs in containers by the version in this clone, while the shop is open
 	@exec $(PYTHON) -m local.compose upgrade
 
-backup: python ## Copy everything into backups/ while the shop is open (ON=compose: of `make up`)
-	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) backup $(or $(TO),backups)
+backup: $(if $(filter compose,$(ON)),python,venv) ## Copy everything into backups/ while the shop is open (ON=compose: of `make up`)
+	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) backup "$(or $(TO),backups)"
 
-restore: python ## Put a backup back and open the shop: FROM=backups/... (ON=compose; FORCE=1: over data that is there; CLOSED=1: do not open)
+restore: $(if $(filter compose,$(ON)),python,venv) ## Put a backup back: FROM=backups/... (FORCE=1: over data that is there; ON=compose: of `make up`)
 	@test -n "$(FROM)" || { echo "error: which backup? make restore FROM=backups/..." >&2; exit 1; }
 	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) restore "$(FROM)" \
 		$(if $(filter-out 0,$(FORCE)),--force) $(if $(filter-out 0,$(CLOSED)),--closed)
