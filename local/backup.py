@@ -127,15 +127,16 @@ def _copy_cluster(stack: Stack, file: Path) -> None:
         password=stack.secrets.replicator_password,
         connection_factory=PhysicalReplicationConnection,
     )
-    options = ("--pgdata=-", "--format=tar", "--wal-method=fetch", "--gzip", "--compress=1")
-    options += ("--checkpoint=fast", "--manifest-checksums=SHA256", "--label=feira")
-    where = ("--host", HOST, "--port", str(primary.port), "--username", "replicator", "-w")
+    command = [str(binary("pg_basebackup")), "--pgdata=-", "--format=tar", "--wal-method=fetch"]
+    command += ["--gzip", "--compress=1", "--checkpoint=fast", "--manifest-checksums=SHA256"]
+    command += ["--label=feira", "--no-password", "--host", HOST, "--port", str(primary.port)]
+    command += ["--username", "replicator"]
     with closing(connection), connection.cursor() as cursor, file.open("wb") as target:
         # The log is fetched at the end: it must not be recycled before, as long as we are here.
         slot = f"backup_{time.time_ns()}"
         cursor.execute(f"CREATE_REPLICATION_SLOT {slot} TEMPORARY PHYSICAL RESERVE_WAL")
         done = subprocess.run(
-            [str(binary("pg_basebackup")), *options, *where],
+            command,
             env={"PGPASSWORD": stack.secrets.replicator_password, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             stdout=target,
