@@ -13,10 +13,12 @@ import hashlib
 import json
 import tarfile
 import tomllib
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from local.errors import StackError
 
@@ -101,16 +103,12 @@ def prove_base_backup(file: Path) -> dict[str, Any]:
     """
     manifest: dict[str, Any] | None = None
     found: dict[str, tuple[int, str]] = {}
-    for name, content in _members(file):
-        if name == "backup_manifest":
-            manifest = json.loads(content.read())
-        else:
-            digest = hashlib.sha256()
-            size = 0
-            while piece := content.read(_CHUNK):
-                digest.update(piece)
-                size += len(piece)
-            found[name] = (size, digest.hexdigest())
+    with _opened(file) as members:
+        for name, content in members:
+            if name == "backup_manifest":
+                manifest = json.loads(content.read())
+            else:
+                found[name] = _size_and_sum(content)
     if manifest is None:
         raise StackError(f"{file.name} is cut off: the manifest at its end is missing")
     for entry in manifest["Files"]:
@@ -132,25 +130,41 @@ def prove_append_only_file(file: Path) -> None:
     """Check that a copy of a Redis has every file that its own manifest names."""
     names: set[str] = set()
     wanted: set[str] | None = None
-    for name, content in _members(file):
-        names.add(Path(name).name)
-        if name.endswith(".manifest"):
-            lines = content.read().decode().splitlines()
-            wanted = {line.split()[1] for line in lines if line.startswith("file ")}
+    with _opened(file) as members:
+        for name, content in members:
+            names.add(Path(name).name)
+            if name.endswith(".manifest"):
+                lines = content.read().decode().splitlines()
+                wanted = {line.split()[1] for line in lines if line.startswith("file ")}
     if wanted is None and "appendonly.aof" in names:
         return  # before Redis 7 it is one file without a manifest
     if not wanted or not wanted <= names:
         raise StackError(f"{file.name} lacks a file: {sorted((wanted or set()) - names)}")
 
 
-def _members(file: Path) -> Iterator[tuple[str, Any]]:
-    """Names and contents of the plain files in a compressed tar, in one pass."""
+def _size_and_sum(content: IO[bytes]) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    size = 0
+    while piece := content.read(_CHUNK):
+        digest.update(piece)
+        size += len(piece)
+    return size, digest.hexdigest()
+
+
+def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, Any]]:
+    """Names and contents of the plain files in a tar, in one pass."""
+    for member in archive:
+        if member.isfile():
+            yield member.name.removeprefix("./"), archive.extractfile(member)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Iterator[tuple[str, Any]]]:
+    """The members of a compressed tar; raises StackError if it cannot be read to its end."""
     try:
         with tarfile.open(file, "r|gz") as archive:
-            for member in archive:
-                if member.isfile():
-                    yield member.name.removeprefix("./"), archive.extractfile(member)
-    except (tarfile.TarError, EOFError, OSError) as error:
+            yield _members(archive)
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise StackError(f"{file.name} cannot be read to its end: {error}") from None
 
 

@@ -55,7 +55,8 @@ def rows(stack: Stack) -> dict[str, set[str]]:
     """Every row of the lasting tables, as text."""
     found = {}
     for database in DATABASES:
-        with closing(psycopg2.connect(stack.dsn("auditor", database))) as connection:
+        dsn = stack.dsn("auditor", database)
+        with closing(psycopg2.connect(dsn, target_session_attrs="primary")) as connection:
             for table in LASTING[database]:
                 with connection.cursor() as cursor:
                     cursor.execute(f"SELECT each::text FROM {table} AS each")
