@@ -53,19 +53,23 @@ def register(app: Flask, ports: Ports) -> None:
     def cancel(order_ids: tuple[str, ...]) -> None:
         """Cancel orders and refund them, as after a restore that lost their cancellation."""
         for order_id in order_ids:
-            order = read_order(ports, order_id)
-            if order is None:
-                raise SystemExit(f"there is no order {order_id}")
-            try:
-                fulfilment.cancel(ports, order)
-            except (StatusConflict, InProgress) as problem:
-                raise SystemExit(f"order {order_id}: {problem.detail}") from None
+            _cancel(ports, order_id)
         click.echo(f"orders: {len(order_ids)} cancelled")
 
     @app.cli.command("background")
     def run_background() -> None:
         """Relay events, recover unfinished checkouts, forget old keys."""
         background.run(loops(ports))
+
+
+def _cancel(ports: Ports, order_id: str) -> None:
+    order = read_order(ports, order_id)
+    if order is None:
+        raise SystemExit(f"there is no order {order_id}")
+    try:
+        fulfilment.cancel(ports, order)
+    except (StatusConflict, InProgress) as problem:
+        raise SystemExit(f"order {order_id}: {problem.detail}") from None
 
 
 def loops(ports: Ports) -> list[background.Loop]:
