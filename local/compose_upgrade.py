@@ -15,8 +15,9 @@ from local import compose_engine as engine
 from local.compose_backup import nodes
 from local.errors import StackError
 
-_RUN = ("run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull")
-_UP = ("up", "--detach", "--no-build", "--no-deps", "--wait")
+# Without --no-deps Compose would replace, with a container, all that depend on it: the gateway too.
+_UP = ("up", "--no-build", "--no-deps")
+_UP_AND_WAIT = (*_UP, "--detach", "--wait")
 _MIGRATIONS = ("catalog-migrate", "orders-migrate")
 _SEEDS = ("catalog-seed", "orders-seed")
 # Those that others call before those that call them.
@@ -38,13 +39,15 @@ def upgrade() -> int:
     engine.check("the images could not be built; nothing was changed", "build", "--quiet")
     _say(began, "images built")
     for job in _MIGRATIONS:
-        _migrate(job)
+        _run_to_its_end(job)
     _say(began, "schemas migrated")
     counts = {service: len(_containers(service)) for service in _INSTANCES}
     for service in _INSTANCES:
         _say(began, f"{service}: {_replace_instances(service)} instances replaced")
-    for service in (*_BACKGROUND, *_SEEDS):
+    for service in _BACKGROUND:
         _replace(service)
+    for job in (*_SEEDS, "certificate"):
+        _run_to_its_end(job)
     _say(began, "background processes replaced, first data loaded")
     for cluster, members in nodes().items():
         _say(began, f"cluster {cluster}: {_replace_nodes(members)} nodes replaced")
@@ -53,17 +56,17 @@ def upgrade() -> int:
     scale = [f"--scale={service}={count}" for service, count in counts.items()]
     engine.check(
         "not everything became healthy",
-        *("up", "--detach", "--no-build", "--wait", "--remove-orphans", *scale),
+        *("up", "--detach", "--no-build", "--no-recreate", "--wait", "--remove-orphans", *scale),
     )
     _say(began, "upgraded")
     return 0
 
 
-def _migrate(job: str) -> None:
+def _run_to_its_end(job: str) -> None:
     for _ in range(_ATTEMPTS):
-        if engine.run(*_RUN, job) == 0:
+        if engine.run(*_UP, "--no-log-prefix", "--exit-code-from", job, job) == 0:
             return
-    raise StackError(f"{job} failed {_ATTEMPTS} times; no instance was replaced")
+    raise StackError(f"{job} failed {_ATTEMPTS} times; what is not replaced yet goes on serving")
 
 
 def _replace_instances(service: str) -> int:
@@ -73,7 +76,7 @@ def _replace_instances(service: str) -> int:
     for container in old:
         engine.check(
             f"the new {service} did not become healthy; the old instances go on serving",
-            *_UP,
+            *_UP_AND_WAIT,
             "--no-recreate",
             f"--scale={service}={count + 1}",
             service,
@@ -87,7 +90,7 @@ def _replace(service: str) -> bool:
     """Have Compose replace a service of one instance, if it is not what it should be."""
     if _containers(service) and not _outdated(service):
         return False
-    engine.check(f"the new {service} did not become healthy", *_UP, service)
+    engine.check(f"the new {service} did not become healthy", *_UP_AND_WAIT, service)
     return True
 
 
