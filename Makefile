@@ -5,6 +5,8 @@ VENV := .venv/bin
 COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-header $(OPTIONS)
 
+DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile postgres/etcd.Dockerfile
+
 .DEFAULT_GOAL := help
 .PHONY: help run stop status logs test lint audit lock venv dev-venv python up down upgrade backup restore test-docker
 
@@ -32,11 +34,13 @@ audit: $(if $(filter compose,$(ON)),python,venv) ## Prove the stock and payment 
 test: dev-venv ## Run every test that needs no Docker
 	$(VENV)/python -m pytest
 
-lint: dev-venv ## Check style, types, and who may import whom
+lint: dev-venv ## Check style, types, who may import whom, and the Dockerfiles
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 	PYTHONPATH=microservices $(VENV)/lint-imports
+	@if [ -x $(VENV)/hadolint ]; then $(VENV)/hadolint $(DOCKERFILES) && echo "hadolint: clean"; \
+		else echo "lint: SKIPPED hadolint, which is not there: $(DOCKERFILES)"; fi
 
 venv: python ## Make .venv and install what `make run` needs
 	@exec $(PYTHON) local/install.py requirements/local.txt
