@@ -9,10 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg2
 import pytest
 
-from local import backup_files
+from local import backup_files, reconcile
 from local.audit import audit
 from local.backup import DATABASES, backup, restore
 from local.errors import StackError
@@ -21,7 +22,7 @@ from local.settings import Settings
 from local.stack import Stack
 from local.web import free_ports
 from tests.conftest import HOME, SERVICE_SETTINGS
-from tests.shop import Shop
+from tests.shop import Shop, wait_until
 
 # Those whose rows stay as they are when the restored shop opens.
 LASTING = {
@@ -77,11 +78,53 @@ def test_a_backup_opens_elsewhere_with_other_secrets(
     assert elsewhere.secrets.catalog_password != stack.secrets.catalog_password
     # A timeline of its own: nobody can take this cluster's log for the other's.
     assert elsewhere.cluster.query("SELECT timeline_id FROM pg_control_checkpoint()") == [(2,)]
+    assert audited(elsewhere)[0] == 0
+    make_one_again(elsewhere)
+
+
+def forget(stack: Stack, order_id: str) -> None:
+    """Have orders not know an order, as if its copy had ended before it."""
+    tables = ("saga_log", "idempotency_keys", "payments", "simulated_charges", "orders")
+    with closing(psycopg2.connect(stack.dsn("orders_owner", "orders"))) as connection, connection:
+        for table in tables:
+            column = "id" if table == "orders" else "order_id"
+            with connection.cursor() as cursor:
+                cursor.execute(f"DELETE FROM {table} WHERE {column} = %s", [order_id])
+
+
+def audited(stack: Stack) -> tuple[int, list[str]]:
+    """Exit status and report of an audit."""
     said: list[str] = []
-    status = audit(
-        elsewhere.dsn("auditor", "catalog"), elsewhere.dsn("auditor", "orders"), say=said.append
-    )
-    assert status == 0, said
+    dsns = (stack.dsn("auditor", "catalog"), stack.dsn("auditor", "orders"))
+    return audit(*dsns, settle_seconds=2, say=said.append), said
+
+
+def make_one_again(stack: Stack) -> None:
+    """What a restore does about the moments between the copies of catalog and orders."""
+    dsns = (stack.dsn("auditor", "catalog"), stack.dsn("auditor", "orders"))
+    with httpx.Client(base_url=stack.url, timeout=30, trust_env=False) as http:
+        shop = Shop(stack, http)
+        product, user = shop.new_product(stock=9)["id"], shop.new_user()
+        lost, cancelled, kept = (shop.buy(user, (product, 1))["id"] for _ in range(3))
+        settled = f"SELECT count(*) FROM reservations WHERE state = 'committed' AND id = '{lost}'"
+        with closing(psycopg2.connect(dsns[0], target_session_attrs="primary")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                wait_until(lambda: (cursor.execute(settled), cursor.fetchone())[1] == (1,))
+        forget(stack, lost)
+        url, token = stack.services.url("catalog-1"), stack.secrets.service_token
+        reconcile.give_back(url, token, [cancelled])
+        status, said = audited(stack)
+        assert status == 1 and any(lost in line for line in said)
+        assert any(cancelled in line for line in said)
+        plan = reconcile.compare(*dsns, since=backup_files.now())
+        assert plan == reconcile.Plan(release=[lost], cancel=[cancelled])
+        reconcile.give_back(url, token, plan.release)
+        stack.command("orders", f"cancel {cancelled}")
+        assert audited(stack)[0] == 0
+        assert shop.stock(product) == 8
+        assert shop.order(user, cancelled)["status"] == "cancelled"
+        assert shop.order(user, kept)["status"] == "confirmed"
 
 
 def test_data_that_is_there_is_not_overwritten_by_accident(kept: Path, elsewhere: Stack) -> None:
