@@ -72,19 +72,6 @@ def test_every_limit_reaches_the_gateway() -> None:
     assert names <= SERVICES["gateway"]["environment"].keys()
 
 
-@pytest.mark.parametrize("service", ["catalog", "orders"])
-def test_three_instances_of_a_service_fit_its_database_while_one_is_replaced(service: str) -> None:
-    template = (REPOSITORY / "postgres/patroni.yml.template").read_text("utf-8")
-    (most,) = map(int, re.findall(r"max_connections: (\d+)", template))
-    pool: int = settings_of(service).model_fields[f"{service}_pool_size"].default
-    # Transactions, statements, and reads when there is no standby (see chassis/db.py).
-    of_a_process = (pool + 1) // 2 + pool + pool
-    instances_and_background = 3 + 1 + 1
-    # Patroni, a standby, a backup, a migration, an audit, and those kept for superusers.
-    others = 15
-    assert instances_and_background * of_a_process + others <= most
-
-
 def test_only_the_gateway_publishes_ports_or_is_on_a_network_that_leads_out() -> None:
     networks: dict[str, Any] = yaml.safe_load(TEXT)["networks"]
     leading_out = {name for name, network in networks.items() if not network.get("internal")}
