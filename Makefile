@@ -8,8 +8,11 @@ COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-e
 # `--time 5` of TIME=5 after `make bench`; what a shell has by that name (HOST) is no setting.
 option = $(if $(filter command,$(origin $(1))),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 
+DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile postgres/etcd.Dockerfile
+
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test lint audit lock venv dev-venv python up down test-docker drill bench load
+.PHONY: help run stop status logs test lint audit drill bench load lock venv dev-venv python up down \
+	upgrade backup restore test-docker
 
 help: ## List the commands
 	@echo "make COMMAND [SETTING=value ...]     for instance: make run PORT=9080"
@@ -47,11 +50,13 @@ load: python ## Put shoppers on a running shop with locust's web page (HEADLESS=
 	@$(PYTHON) local/install.py requirements/local.txt requirements/load.txt
 	@exec $(VENV)/python -m loadtests.load $(if $(HEADLESS),--headless) $(foreach name,HOST USERS RATE TIME THINK THRESHOLDS,$(call option,$(name)))
 
-lint: dev-venv ## Check style, types, and who may import whom
+lint: dev-venv ## Check style, types, who may import whom, and the Dockerfiles
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 	PYTHONPATH=microservices $(VENV)/lint-imports
+	@if [ -x $(VENV)/hadolint ]; then $(VENV)/hadolint $(DOCKERFILES) && echo "hadolint: clean"; \
+		else echo "lint: SKIPPED hadolint, which is not there: $(DOCKERFILES)"; fi
 
 venv: python ## Make .venv and install what `make run` needs
 	@exec $(PYTHON) local/install.py requirements/local.txt
@@ -80,6 +85,17 @@ up: python ## Build and start everything in containers, print where it is; the f
 
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)
+
+upgrade: python ## Replace what runs in containers by the version in this clone, while the shop is open
+	@exec $(PYTHON) -m local.compose upgrade
+
+backup: $(if $(filter compose,$(ON)),python,venv) ## Copy everything into backups/ while the shop is open (ON=compose: of `make up`)
+	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) backup "$(or $(TO),backups)"
+
+restore: $(if $(filter compose,$(ON)),python,venv) ## Put a backup back: FROM=backups/... (FORCE=1: over data that is there; ON=compose: of `make up`)
+	@test -n "$(FROM)" || { echo "error: which backup? make restore FROM=backups/..." >&2; exit 1; }
+	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) restore "$(FROM)" \
+		$(if $(filter-out 0,$(FORCE)),--force) $(if $(filter-out 0,$(CLOSED)),--closed)
 
 test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a drill of every kind
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { echo "error: no Docker engine with Compose v2 answers; nothing of tests/docker was run: $$(ls tests/docker/test_*.py | xargs -n1 basename | xargs)" >&2; exit 1; }

@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; a failure is told in plain words and gives 1."""
     options = _parse(arguments)
     try:
-        return _run(options.command, getattr(options, "process", None))
+        return _run(options)
     except KeyboardInterrupt:
         return 130
 
 
-def _run(command: str, process: str | None) -> int:
+def _run(options: argparse.Namespace) -> int:
     # Imported only now: this takes a while, in which a Ctrl-C must be answered as well.
     from local import commands
     from local.errors import StackError
@@ -24,11 +25,20 @@ def _run(command: str, process: str | None) -> int:
     from local.report import show_failure
 
     try:
-        if command == "audit":
-            return commands.audit()
-        if command == "logs":
-            return commands.logs(process)
-        return {"run": commands.run, "stop": commands.stop, "status": commands.status}[command]()
+        match options.command:
+            case "logs":
+                return commands.logs(options.process)
+            case "backup":
+                return commands.backup(options.folder)
+            case "restore":
+                return commands.restore(options.folder, force=options.force)
+        every = {
+            "run": commands.run,
+            "stop": commands.stop,
+            "status": commands.status,
+            "audit": commands.audit,
+        }
+        return every[options.command]()
     except StackError as error:
         show_failure(Progress().console, error)
         return 1
@@ -43,6 +53,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "status", help="show the processes, their memory, and whether the shop is open"
     )
     every.add_parser("audit", help="prove the stock and payment invariants of the running system")
+    backup = every.add_parser("backup", help="copy everything while the shop is open")
+    backup.add_argument("folder", type=Path, help="where the backup gets its folder")
+    restore = every.add_parser("restore", help="put a backup where the next start finds it")
+    restore.add_argument("folder", type=Path, help="the folder of the backup")
+    restore.add_argument("--force", action="store_true", help="over data that is there")
     logs = every.add_parser("logs", help="follow the logs")
     logs.add_argument("process", nargs="?", help="only of this process")
     return parser.parse_args(arguments)

@@ -200,6 +200,35 @@ def audit() -> int:
         raise StackError(f"the databases could not be read: {reason}") from None
 
 
+def backup(parent: Path) -> int:
+    """Copy the running stack into a folder of its own below `parent`."""
+    stack = _recorded(read_settings())
+    if stack is None:
+        raise StackError("Feira is not running in this clone; `make run` starts it")
+    from local.backup import backup as copy
+
+    progress = Progress()
+    folder = copy(stack, parent, progress)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    progress.say_plain(f"{folder}: {size / 1e6:.1f} MB")
+    progress.say_plain("It holds personal data and password hashes, but nothing of secrets.env.")
+    return 0
+
+
+def restore(folder: Path, *, force: bool) -> int:
+    """Put a backup where the next `make run` finds it; the stack must be stopped."""
+    settings = read_settings()
+    if settings.feira_home.exists() and any(belongings(settings.feira_home)):
+        raise StackError("Feira is running in this clone: `make stop` first")
+    from local.backup import restore as put_back
+
+    progress = Progress()
+    with progress.step(f"{folder.name} proved and unpacked"):
+        put_back(settings, Stack(settings).cluster, folder, force)
+    progress.say("Restored: `make run` opens the shop, then `make audit` proves the books.")
+    return 0
+
+
 def logs(process: str | None) -> int:
     """Follow the logs of all processes, or of one, until Ctrl-C."""
     settings = read_settings()

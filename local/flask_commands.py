@@ -1,6 +1,6 @@
 """Runs commands of one service one after the other: `python -m local.flask_commands SERVICE`.
 
-Reads a command's name per line and answers a line with its exit status. Loading a service takes
+Reads a command per line and answers a line with its exit status. Loading a service takes
 far longer than most of its commands, so a start loads it once, while the databases come up.
 Imports nothing of this package: what it needs of Feira it is told by its environment.
 """
@@ -28,7 +28,7 @@ def main(service: str) -> None:
 def _run(service: str, command: str) -> int:
     print(f"{command}:", flush=True)
     try:
-        cli.main(["--app", f"{service}.app", command], standalone_mode=False)
+        cli.main(["--app", f"{service}.app", *command.split()], standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -30,7 +31,8 @@ from local.templates import render
 from local.unprivileged import Launcher, find_launcher
 
 HOST = "127.0.0.1"
-_PATHS = ("PGDATA", "POSTGRES_BIN", "POSTGRES_ALONE", "RUN_DIR")
+_IN_QUOTES = ("PGDATA", "POSTGRES_BIN", "POSTGRES_ALONE", "RUN_DIR", "ADOPT_COMMAND")
+_RENAME = "import os, sys; os.rename(*sys.argv[1:])"
 TEMPLATE = REPOSITORY / "postgres" / "patroni.yml.template"
 ALONE = REPOSITORY / "postgres" / "postgres-alone"
 
@@ -69,6 +71,10 @@ class Cluster:
             for name in (f"postgres-{number}",)
         }
         self._launcher: Launcher | None = None
+        # A restored base backup, which the node that begins the cluster takes over, and what was
+        # noted of the databases in it.
+        self.restored = settings.data / "restored"
+        self.restored_note = settings.data / "restored.json"
 
     @property
     def launcher(self) -> Launcher:
@@ -97,8 +103,9 @@ class Cluster:
         template = TEMPLATE.read_text("utf-8")
         write_private(configuration, render(template, self._placeholders(node), node.name))
         self.launcher.own(folder)
-        if node.data.exists():
-            self.launcher.own(node.data)
+        for data in (node.data, self.restored):
+            if data.exists():
+                self.launcher.own(data)
         return Process(
             name=node.name,
             prefix=self.launcher.outer,
@@ -127,6 +134,10 @@ class Cluster:
             "REST_ADDRESS": f"{HOST}:{node.rest_port}",
             # Roles and databases are made, and kept right, by every start.
             "POST_INIT": "",
+            "BOOTSTRAP_METHOD": "restored" if self.restored.exists() else "initdb",
+            "ADOPT_COMMAND": shlex.join(
+                [sys.executable, "-c", _RENAME, str(self.restored), str(node.data)]
+            ),
             "POSTGRES_LISTEN": f"{HOST}:{node.port}",
             "POSTGRES_ADDRESS": f"{HOST}:{node.port}",
             "PGDATA": str(node.data),
@@ -144,7 +155,7 @@ class Cluster:
             "POSTGRES_SLOT_WAL_KEEP": "512MB",
         }
         # They stand in quotes, and YAML's are JSON's.
-        paths = {name: json.dumps(values[name])[1:-1] for name in _PATHS}
+        paths = {name: json.dumps(values[name])[1:-1] for name in _IN_QUOTES}
         # In one line, YAML is JSON.
         (dcs,) = locks.patroni_section(self._settings, node.dcs_port).items()
         return values | paths | {"DCS": f"{dcs[0]}: {json.dumps(dcs[1])}"}

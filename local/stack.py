@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from local import gateway, locks, postgres, redis
+from local import gateway, locks, postgres, reconcile, redis
 from local.command_line import CommandLine
 from local.databases import ensure_roles_and_databases
 from local.errors import StackError
@@ -152,10 +152,22 @@ class Stack:
                 partial(self.readiness.check, [locks.NAME, *self.cluster.nodes])
             )
             ensure_roles_and_databases(self.cluster, self.secrets)
+            self._take_up_restored()
         self.readiness.together(
             self._wait_for_standby,
             *(partial(self._prepare_service, commands[name], name) for name in WITH_DATABASE),
         )
+
+    def _take_up_restored(self) -> None:
+        """After a restore: see that it is that data, and have its last events sent again."""
+        if not self.cluster.restored_note.exists():
+            return
+        noted = json.loads(self.cluster.restored_note.read_text("utf-8"))
+        for database, position in noted.items():
+            url = self.cluster.superuser_url(database)
+            reconcile.check_identity(url, position)
+            reconcile.rewind(url, position["cursors"])
+        self.cluster.restored_note.unlink()
 
     def _table(self) -> list[Process]:
         return [

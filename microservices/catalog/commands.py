@@ -26,7 +26,10 @@ def register(app: Flask, ports: Ports) -> None:
         url = ports.settings.catalog_migration_url
         if url is None:
             raise SystemExit("migrate needs CATALOG_MIGRATION_URL")
-        migrations.upgrade(Path(__file__).parent, url)
+        try:
+            migrations.upgrade(Path(__file__).parent, url)
+        except migrations.MigrationRefused as refusal:
+            raise SystemExit(f"error: {refusal}") from None
         click.echo("catalog: the schema is up to date")
 
     @app.cli.command("seed")

@@ -9,8 +9,10 @@ from flask import Flask
 
 from chassis import background, bus, migrations
 from chassis.outbox import Relay
-from orders import account_seeding, probe, recovery, sessions
+from orders import account_seeding, fulfilment, probe, recovery, sessions
+from orders.checkout import read_order
 from orders.ports import Ports
+from orders.problems import InProgress, StatusConflict
 
 RELAY_POLL_SECONDS = 0.1
 TRIM_SECONDS = 60.0
@@ -26,7 +28,10 @@ def register(app: Flask, ports: Ports) -> None:
         url = ports.settings.orders_migration_url
         if url is None:
             raise SystemExit("migrate needs ORDERS_MIGRATION_URL")
-        migrations.upgrade(Path(__file__).parent, url)
+        try:
+            migrations.upgrade(Path(__file__).parent, url)
+        except migrations.MigrationRefused as refusal:
+            raise SystemExit(f"error: {refusal}") from None
         click.echo("orders: the schema is up to date")
 
     @app.cli.command("seed")
@@ -43,10 +48,28 @@ def register(app: Flask, ports: Ports) -> None:
             raise SystemExit("forget-probe needs ORDERS_MIGRATION_URL")
         click.echo(f"orders: {probe.forget(url)} probe orders removed")
 
+    @app.cli.command("cancel")
+    @click.argument("order_ids", nargs=-1, required=True)
+    def cancel(order_ids: tuple[str, ...]) -> None:
+        """Cancel orders and refund them, as after a restore that lost their cancellation."""
+        for order_id in order_ids:
+            _cancel(ports, order_id)
+        click.echo(f"orders: {len(order_ids)} cancelled")
+
     @app.cli.command("background")
     def run_background() -> None:
         """Relay events, recover unfinished checkouts, forget old keys."""
         background.run(loops(ports))
+
+
+def _cancel(ports: Ports, order_id: str) -> None:
+    order = read_order(ports, order_id)
+    if order is None:
+        raise SystemExit(f"there is no order {order_id}")
+    try:
+        fulfilment.cancel(ports, order)
+    except (StatusConflict, InProgress) as problem:
+        raise SystemExit(f"order {order_id}: {problem.detail}") from None
 
 
 def loops(ports: Ports) -> list[background.Loop]:

@@ -1,0 +1,178 @@
+"""`make upgrade`: from the version that runs to the one in this clone, while the shop is open.
+
+Schemas first, which serve both versions. Then one instance after the other: a new one is started
+and waited for, an old one finishes what it has begun and goes. Of the databases, standbys first.
+What there is only one of comes last, with a gap of some seconds; most upgrades do not touch it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from local import compose_engine as engine
+from local.compose_backup import nodes
+from local.errors import StackError
+
+# Without --no-deps Compose would replace, with a container, all that depend on it: the gateway too.
+_UP = ("up", "--no-build", "--no-deps")
+_UP_AND_WAIT = (*_UP, "--detach", "--wait")
+_MIGRATIONS = ("catalog-migrate", "orders-migrate")
+_SEEDS = ("catalog-seed", "orders-seed")
+# Those that others call before those that call them.
+_INSTANCES = ("catalog", "cart", "orders")
+_BACKGROUND = ("catalog-background", "cart-background", "orders-background")
+_SINGLE = ("etcd", "redis-carts", "redis-streams", "gateway")
+# A migration gives up rather than have the shop queue behind it, and is tried again.
+_ATTEMPTS = 5
+_MEMBERS_SECONDS = 120.0
+
+
+def upgrade() -> int:
+    """Replace everything that is not what docker-compose.yml and the images now say."""
+    engine.require_environment()
+    engine.ensure_secrets()
+    began = time.monotonic()
+    if not _containers("gateway"):
+        raise StackError("Feira does not run; `make up` starts the version in this clone")
+    engine.check("the images could not be built; nothing was changed", "build", "--quiet")
+    _say(began, "images built")
+    for job in _MIGRATIONS:
+        _run_to_its_end(job)
+    _say(began, "schemas migrated")
+    counts = {service: len(_containers(service)) for service in _INSTANCES}
+    for service in _INSTANCES:
+        _say(began, f"{service}: {_replace_instances(service)} instances replaced")
+    for service in _BACKGROUND:
+        _replace(service)
+    for job in (*_SEEDS, "certificate"):
+        _run_to_its_end(job)
+    _say(began, "background processes replaced, first data loaded")
+    for cluster, members in nodes().items():
+        _say(began, f"cluster {cluster}: {_replace_nodes(members)} nodes replaced")
+    replaced = [service for service in _SINGLE if _replace(service)]
+    _say(began, f"replaced with a gap: {', '.join(replaced) or 'nothing'}")
+    scale = [f"--scale={service}={count}" for service, count in counts.items()]
+    engine.check(
+        "not everything became healthy",
+        *("up", "--detach", "--no-build", "--no-recreate", "--wait", "--remove-orphans", *scale),
+    )
+    _say(began, "upgraded")
+    return 0
+
+
+def _run_to_its_end(job: str) -> None:
+    for _ in range(_ATTEMPTS):
+        if engine.run(*_UP, "--no-log-prefix", "--exit-code-from", job, job) == 0:
+            return
+    raise StackError(f"{job} failed {_ATTEMPTS} times; what is not replaced yet goes on serving")
+
+
+def _replace_instances(service: str) -> int:
+    """Start a new instance and let an old one go, until none is old; how many there were."""
+    count = len(_containers(service))
+    old = _outdated(service)
+    for container in old:
+        engine.check(
+            f"the new {service} did not become healthy; the old instances go on serving",
+            *_UP_AND_WAIT,
+            "--no-recreate",
+            f"--scale={service}={count + 1}",
+            service,
+        )
+        engine.output("docker", "stop", container)
+        engine.output("docker", "rm", container)
+    return len(old)
+
+
+def _replace(service: str) -> bool:
+    """Have Compose replace a service of one instance, if it is not what it should be."""
+    if _containers(service) and not _outdated(service):
+        return False
+    engine.check(f"the new {service} did not become healthy", *_UP_AND_WAIT, service)
+    return True
+
+
+def _replace_nodes(members: list[str]) -> int:
+    """Replace the standbys of a cluster, hand over to one of them, replace the former primary."""
+    old = [node for node in members if _outdated(node)]
+    if not old:
+        return 0
+    leader = _leader(members)
+    for node in [node for node in old if node != leader]:
+        _replace(node)
+        _wait_until_whole(members)
+    if leader in old:
+        others = [node for node in members if node != leader]
+        if others:
+            command = ("patronictl", "switchover", "--leader", leader, "--candidate", others[0])
+            engine.check("no switchover", "exec", "-T", leader, *command, "--force")
+            _wait_until_whole(members)
+        _replace(leader)
+        _wait_until_whole(members)
+    return len(old)
+
+
+def _leader(members: list[str]) -> str:
+    found = [each["Member"] for each in _members(members) if each["Role"] == "Leader"]
+    if not found:
+        raise StackError(f"the cluster of {members[0]} has no primary: patronictl list tells why")
+    return str(found[0])
+
+
+def _wait_until_whole(members: list[str]) -> None:
+    """Wait for a primary, and for standbys that follow it, one of them synchronously."""
+    limit = time.monotonic() + _MEMBERS_SECONDS
+    wanted = ["Leader running", *["Sync Standby streaming"] * (len(members) > 1)]
+    while True:
+        found = sorted(f"{each['Role']} {each['State']}" for each in _members(members))
+        if len(found) == len(members) and set(wanted) <= set(found):
+            return
+        if time.monotonic() > limit:
+            raise StackError(f"the cluster of {members[0]} is not whole: {', '.join(found)}")
+        time.sleep(0.5)
+
+
+def _members(members: list[str]) -> list[dict[str, Any]]:
+    """What Patroni says of the nodes of a cluster, asked of any that answers."""
+    for node in members:
+        command = ("docker", "compose", "exec", "-T", node, "patronictl", "list", "-f", "json")
+        try:
+            text = engine.output(*command)
+        except StackError:
+            continue
+        found: list[dict[str, Any]] = json.loads(text[text.index("[") :])
+        return found
+    return []
+
+
+def _containers(service: str) -> list[str]:
+    """Ids of the containers of a service, ended ones too, the oldest first."""
+    ids = engine.output("docker", "compose", "ps", "--all", "--quiet", service).split()
+    return [each["Id"] for each in sorted(_inspected(ids), key=lambda each: each["Created"])]
+
+
+def _outdated(service: str) -> list[str]:
+    """Those of them that Compose would replace: another image, or another definition."""
+    image = engine.project("--profile", "*")["services"][service]["image"]
+    wanted = (
+        engine.output("docker", "image", "inspect", "--format", "{{.Id}}", image),
+        engine.output("docker", "compose", "config", "--hash", service).split()[-1],
+    )
+    return [
+        each["Id"]
+        for each in _inspected(_containers(service))
+        if (each["Image"], each["Config"]["Labels"]["com.docker.compose.config-hash"]) != wanted
+    ]
+
+
+def _inspected(ids: list[str]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (
+        json.loads(engine.output("docker", "inspect", *ids)) if ids else []
+    )
+    return found
+
+
+def _say(began: float, text: str) -> None:
+    print(f"{time.monotonic() - began:6.1f} s  {text}", flush=True)
