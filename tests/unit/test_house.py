@@ -29,6 +29,7 @@ READS_ENVIRONMENT = {
     "local/settings.py": "the settings of the embedded stack",
     "local/install.py": "runs before anything is installed; hands the environment on",
     "local/launch.py": "becomes a process; hands the environment on",
+    "loadtests/load.py": "may be given the password of an operator of another shop",
 }
 # In a service, what may know Flask: HTTP, the commands, and where the running app's parts are.
 KNOWS_FLASK = {
