@@ -26,7 +26,7 @@ from tests.race.rig import (
 )
 from tests.shop import Account, Shop, wait_until
 
-KILLS = 25 if FULL else 3
+KILLS = 100 if FULL else 3
 # What the shoppers of one kill pay with; the slow and the failing ones are killed in other steps.
 TOKENS = ["tok_ok"] * 5 + ["tok_timeout", "tok_error", "tok_declined"]
 FINAL = {"tok_ok": 201, "tok_error": 502, "tok_declined": 402}

@@ -30,6 +30,7 @@ RETRIED_KEYS = 1000 if FULL else 16
 PARALLEL_KEYS = 500 if FULL else 12
 WRONG_REQUESTS = 200 if FULL else 20
 SHARED_KEYS = 100 if FULL else 10
+LONGEST_SECONDS = 1800 if FULL else 110
 
 
 def orders_of(stack: Stack, user: Account) -> list[tuple[str, str, str]]:
@@ -60,7 +61,7 @@ def test_a_retried_key_has_one_effect_and_one_answer(
 
     with own_shops(stack, 4) as shops:
         works = [lambda s=s, n=n: retry(s, tokens[n::4]) for n, s in enumerate(shops)]
-        keys = [answers for each in together(works, seconds=110) for answers in each]
+        keys = [answers for each in together(works, LONGEST_SECONDS) for answers in each]
     orders = orders_of(stack, customer)
     statuses = counted(answer.status_code for answers in keys for answer in answers)
     figure("promise 6", f"{len(keys)} keys x 10: {len(orders)} orders; {statuses}")
