@@ -1,12 +1,22 @@
-"""What a test counted, one line per promise: shown with `-s`, gathered by `make race`."""
+"""What a test counts and how far it is: shown with `-s`, gathered by `make race`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from typing import Protocol
 
-# Takes each figure instead of the screen, while somebody gathers them.
-listeners: list[Callable[[str, str], None]] = []
+
+class Listener(Protocol):
+    """Takes what tests tell, instead of the screen."""
+
+    def figure(self, promise: str, text: str) -> None:
+        """See the function of this name."""
+
+    def reached(self, part: float) -> None:
+        """See the function of this name."""
+
+
+listeners: list[Listener] = []
 
 
 def figure(promise: str, text: str) -> None:
@@ -16,8 +26,14 @@ def figure(promise: str, text: str) -> None:
         promise: `promise 7`, or a few words for what is none of the numbered ones.
         text: the figures.
     """
-    for listen in listeners:
-        listen(promise, text)
+    for listener in listeners:
+        listener.figure(promise, text)
     if not listeners:
         sys.stdout.write(f"\n    {promise}: {text}")
         sys.stdout.flush()
+
+
+def reached(part: float) -> None:
+    """Tell how much of a long test is done, from 0 to 1."""
+    for listener in listeners:
+        listener.reached(part)

@@ -73,7 +73,7 @@ class Victim:
         return answer.is_success or answer.status_code == 402
 
 
-@pytest.mark.promise(3)
+@pytest.mark.promise(3, minutes=10)
 @pytest.mark.promise(10)
 def test_orders_may_die_before_and_after_every_row_and_call(
     stack: Stack, shop: Shop, customer: Account, plans: Plans
@@ -174,7 +174,7 @@ def _nothing_left_over(
     assert books_hold(stack)
 
 
-@pytest.mark.promise(3)
+@pytest.mark.promise(3, minutes=4)
 def test_recovery_may_die_before_and_after_every_row_and_call(
     stack: Stack, shop: Shop, customer: Account, plans: Plans
 ) -> None:

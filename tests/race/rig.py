@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,16 +19,11 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from local.stack import Stack
+from tests.figures import figure as figure
 from tests.shop import Shop, wait_until
 
 Value = TypeVar("Value")
 FULL = os.environ.get("FEIRA_FULL") == "1"
-
-
-def figure(promise: str, text: str) -> None:
-    """Print what was counted, one line per promise (seen with `-s`)."""
-    sys.stdout.write(f"\n    {promise}: {text}")
-    sys.stdout.flush()
 
 
 def counted(values: Iterable[object]) -> str:

@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 
 from local.stack import Stack
 from tests.race.rig import (
@@ -57,6 +58,7 @@ class Purchase:
         return answer.status_code == FINAL.get(self.token)
 
 
+@pytest.mark.promise(10, minutes=5)
 def test_orders_killed_during_checkouts(stack: Stack, shop: Shop, customer: Account) -> None:
     start = KILLS * len(TOKENS) + 10
     product = shop.new_product(stock=start)["id"]

@@ -46,6 +46,7 @@ def said(answer: httpx.Response) -> tuple[int, str | None, Any]:
     return answer.status_code, answer.headers.get("Location"), body
 
 
+@pytest.mark.promise(6, minutes=2)
 def test_a_retried_key_has_one_effect_and_one_answer(
     stack: Stack, shop: Shop, customer: Account
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_retried_key_has_one_effect_and_one_answer(
     assert shop.stock(product) == RETRIED_KEYS - len(confirmed)
 
 
+@pytest.mark.promise(7, minutes=2)
 def test_the_same_key_at_once_makes_one_order(stack: Stack, shop: Shop, customer: Account) -> None:
     product = shop.new_product(stock=PARALLEL_KEYS * 20)["id"]
     carts = [shop.new_cart((product, 1)) for _ in range(PARALLEL_KEYS)]
@@ -102,6 +104,7 @@ def test_the_same_key_at_once_makes_one_order(stack: Stack, shop: Shop, customer
     assert shop.stock(product) == PARALLEL_KEYS * 19
 
 
+@pytest.mark.promise(8)
 def test_a_key_with_another_body_is_refused(stack: Stack, shop: Shop, customer: Account) -> None:
     product = shop.new_product(stock=10)["id"]
     cart, other_cart = shop.new_cart((product, 1)), shop.new_cart((product, 2))
@@ -139,6 +142,7 @@ MALFORMED: list[bytes | None] = [
 ]
 
 
+@pytest.mark.promise(8)
 def test_a_purchase_without_a_proper_key_is_refused(
     stack: Stack, shop: Shop, customer: Account
 ) -> None:
@@ -164,6 +168,7 @@ def _token(user: Account) -> bytes:
     return user.token.encode()
 
 
+@pytest.mark.promise(9)
 def test_a_key_belongs_to_its_user(stack: Stack, shop: Shop) -> None:
     product = shop.new_product(stock=SHARED_KEYS * 2)["id"]
     owner, other = shop.new_user(), shop.new_user("Bia Lima")
@@ -190,6 +195,7 @@ def test_a_key_belongs_to_its_user(stack: Stack, shop: Shop) -> None:
     )
 
 
+@pytest.mark.promise(3)
 @pytest.mark.parametrize("how", [away, frozen])
 def test_a_key_is_free_again_once_the_catalog_is_back(
     stack: Stack, shop: Shop, customer: Account, how: Any
@@ -223,6 +229,7 @@ def test_a_key_is_free_again_once_the_catalog_is_back(
     assert rows(stack, "orders", paid, customer.id) == [(last[0].json()["id"],)]
 
 
+@pytest.mark.promise(3)
 def test_a_hold_for_no_order_is_given_back_but_not_while_orders_is_silent(
     stack: Stack, shop: Shop
 ) -> None:

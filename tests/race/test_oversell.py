@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import httpx
+import pytest
 
 from catalog import reservations
 from catalog.ports import Ports
@@ -23,6 +24,7 @@ SHELVES, MANY = (200 if FULL else 12), 10_000
 RESERVERS, RESERVATIONS, CHECKOUTS = (16, 1200, 800) if FULL else (12, 20, 20)
 
 
+@pytest.mark.promise(1, minutes=5)
 def test_no_more_is_sold_than_is_there(stack: Stack, shop: Shop) -> None:
     users = [shop.new_user() for _ in range(10)]
     with own_shops(stack, CLIENTS, timeout=60) as shops:
@@ -59,6 +61,7 @@ def _sell_out(shop: Shop, shops: list[Shop], users: list[Account]) -> None:
     assert ledgers(stack, [product])[product].balanced
 
 
+@pytest.mark.promise(1, minutes=1)
 def test_the_last_units_are_sold_once_however_many_reach_for_them(
     stack: Stack, shop: Shop, catalog_ports: Ports
 ) -> None:
@@ -90,6 +93,7 @@ def test_the_last_units_are_sold_once_however_many_reach_for_them(
     assert ledgers(stack, others[:1])[others[0]].available == MANY
 
 
+@pytest.mark.promise(2, minutes=5)
 def test_orders_of_the_same_products_in_any_order_do_not_deadlock(
     stack: Stack, shop: Shop, customer: Account
 ) -> None:

@@ -227,6 +227,7 @@ def shelf(stack: Stack, catalog_ports: Ports) -> Iterator[Shelf]:
         yield shelf
 
 
+@pytest.mark.promise(4, minutes=4)
 def test_reservations_agree_with_a_model(shelf: Shelf) -> None:
     profile = hypothesis.settings(
         max_examples=EXAMPLES,
