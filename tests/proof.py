@@ -74,7 +74,8 @@ class Proof:
     def __init__(self, chosen: list[int]) -> None:
         self.chosen = set(chosen)
         self.results: dict[str, Result] = {}
-        self.began = time.monotonic()
+        self.began = datetime.now(UTC)
+        self.start = time.monotonic()
         # What a test prints is captured; this goes past it.
         self.console = Console(
             file=os.fdopen(os.dup(1), "w"), highlight=False, soft_wrap=True
@@ -166,8 +167,8 @@ class Proof:
 
     def _report(self) -> dict[str, Any]:
         return {
-            "began": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - self.began),
+            "began": self.began.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - self.start),
             "full": os.environ.get("FEIRA_FULL") == "1",
             "cores": os.cpu_count(),
             "load_average": [round(each, 1) for each in os.getloadavg()],
@@ -177,7 +178,7 @@ class Proof:
 
     def _write(self, report: dict[str, Any]) -> Path:
         REPORTS.mkdir(exist_ok=True)
-        path = REPORTS / f"race-{datetime.now(UTC):%Y%m%d-%H%M%S}.md"
+        path = REPORTS / f"race-{self.began:%Y%m%d-%H%M%S}.md"
         path.with_suffix(".json").write_text(json.dumps(report, indent=1), "utf-8")
         head = {name: value for name, value in report.items() if name != "results"}
         lines = [f"- {name}: {value}" for name, value in head.items()]
