@@ -6,7 +6,7 @@ COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-e
 	--no-emit-index-url --no-emit-find-links --no-header $(OPTIONS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test race lint audit lock venv dev-venv python up down test-docker
+.PHONY: help run stop status logs test race controls lint audit lock venv dev-venv python up down test-docker
 
 help: ## List the commands
 	@echo "make COMMAND [SETTING=value ...]     for instance: make run PORT=9080"
@@ -36,6 +36,9 @@ race: dev-venv ## Prove the promises at full counts, then the audit; some of the
 	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \
 		tests/race tests/outage tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
 		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time
+
+controls: dev-venv ## Take each guard out of a copy and see its test fail; some of them: make controls C=if-match
+	@$(VENV)/python -m tests.controls $(C)
 
 lint: dev-venv ## Check style, types, and who may import whom
 	$(VENV)/ruff check .

@@ -157,7 +157,7 @@ def machine(shelf: Shelf) -> type[RuleBasedStateMachine]:
         @invariant()
         def stock_is_as_the_model_says(self) -> None:
             shelf.steps += 1
-            found = ledgers(shelf.stack, self.products, shelf.tables)
+            found = ledgers(shelf.stack, self.products, shelf.tables, self.ids)
             assert [found[each] for each in self.products] == [
                 self.model.ledger(product) for product in range(len(SHELVES))
             ]
@@ -172,7 +172,7 @@ def machine(shelf: Shelf) -> type[RuleBasedStateMachine]:
             if hasattr(self, "ids"):
                 for reservation_id in self.ids:
                     reservations.release(shelf.ports, reservation_id)
-                found = ledgers(shelf.stack, self.products, shelf.tables)
+                found = ledgers(shelf.stack, self.products, shelf.tables, self.ids)
                 for each, brought in zip(self.products, self.model.brought, strict=True):
                     assert found[each] == Ledger(brought, brought, brought, 0, 0)
 
