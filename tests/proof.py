@@ -77,9 +77,7 @@ class Proof:
         self.began = datetime.now(UTC)
         self.start = time.monotonic()
         # What a test prints is captured; this goes past it.
-        self.console = Console(
-            file=os.fdopen(os.dup(1), "w"), highlight=False, soft_wrap=True
-        )
+        self.console = Console(file=os.fdopen(os.dup(1), "w"), highlight=False, soft_wrap=True)
         columns = BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn()
         text = TextColumn("{task.description}")
         self.bar = Progress(*columns, text, console=self.console, transient=True)

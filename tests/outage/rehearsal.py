@@ -63,6 +63,8 @@ def _doubled(text: str, plans: Path) -> str:
         spec["command"].insert(-1, "--preload")
     spec["environment"]["PYTHONPATH"] += f":{REPOSITORY}"
     spec["environment"]["CRASH_PLANS"] = str(plans)
+    # As in production; elsewhere in the tests they are made cheap.
+    spec["environment"]["BCRYPT_ROUNDS"] = "12"
     return json.dumps(spec)
 
 

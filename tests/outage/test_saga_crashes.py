@@ -16,7 +16,7 @@ import pytest
 
 from local.stack import Stack
 from tests.books import books_hold
-from tests.figures import figure
+from tests.figures import figure, reached
 from tests.outage.rehearsal import BACKGROUND, REQUESTS, Plans, unfinished
 from tests.race.rig import FULL, counted, ledgers, own_shops, rows, slug, together
 from tests.shop import Account, Shop, wait_until
@@ -80,11 +80,14 @@ def test_orders_may_die_before_and_after_every_row_and_call(
 ) -> None:
     product = shop.new_product(stock=KILLS * len(POINTS))["id"]
     killed: list[Victim] = []
-    for story, point in POINTS:
+    for position, (story, point) in enumerate(POINTS):
         for number in range(KILLS):
-            victim = Victim(story, point, shop.new_cart((product, 1)), number % 2 == 0)
+            # Half of the senders at each side of each point ask again.
+            patient = (position // 2 + position + number) % 2 == 0
+            victim = Victim(story, point, shop.new_cart((product, 1)), patient)
             _kill(shop, customer, plans, victim)
             killed.append(victim)
+        reached((position + 1) / len(POINTS))
     last_death = _now(stack)
     _ask_again(stack, customer, [victim for victim in killed if victim.patient])
     wait_until(lambda: not unfinished(stack, customer), ENDS_WITHIN_SECONDS)
@@ -184,9 +187,10 @@ def test_recovery_may_die_before_and_after_every_row_and_call(
     for _ in points:
         victim = Victim("buys", "after open", shop.new_cart((product, 1)), patient=False)
         _kill(shop, customer, plans, victim)
-    for point in points:
+    for number, point in enumerate(points):
         plans.die(BACKGROUND, point)
         wait_until(lambda: plans.carried_out(BACKGROUND), 30)
+        reached(number / len(points))
     last_death = _now(stack)
     wait_until(lambda: not unfinished(stack, customer), ENDS_WITHIN_SECONDS)
     seconds = (_now(stack) - last_death).total_seconds()

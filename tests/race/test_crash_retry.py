@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from local.stack import Stack
+from tests.figures import figure, reached
 from tests.race.rig import (
     FULL,
     counted,
-    figure,
     kill,
     kill_worker,
     ledgers,
@@ -69,6 +69,7 @@ def test_orders_killed_during_checkouts(stack: Stack, shop: Shop, customer: Acco
             now = [Purchase(shop.new_cart((product, 1)), token) for token in TOKENS]
             lost_answers += _kill_while_buying(stack, shops, customer, now, master=number == 1)
             bought += now
+            reached(number / KILLS)
         _end_all(stack, shops, customer, bought)
 
     kept = _orders(stack, customer)

@@ -10,11 +10,11 @@ import pytest
 
 from chassis.ids import new_id
 from local.stack import Stack
+from tests.figures import figure, reached
 from tests.race.rig import (
     FULL,
     away,
     counted,
-    figure,
     frozen,
     is_problem,
     ledgers,
@@ -88,7 +88,8 @@ def test_the_same_key_at_once_makes_one_order(stack: Stack, shop: Shop, customer
     carts = [shop.new_cart((product, 1)) for _ in range(PARALLEL_KEYS)]
     keys = []
     with own_shops(stack, 20) as shops:
-        for cart in carts:
+        for number, cart in enumerate(carts):
+            reached(number / PARALLEL_KEYS)
             key = uuid.uuid4().hex
             works = [lambda s=s, c=cart, k=key: s.checkout(customer, c, key=k) for s in shops]
             keys.append(together(works))

@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from local.stack import Stack
-from tests.race.rig import FULL, counted, figure, is_problem, own_shops, together
+from tests.figures import figure
+from tests.race.rig import FULL, counted, is_problem, own_shops, together
 from tests.shop import Shop
 
 PAIRS = 100 if FULL else 30

@@ -14,7 +14,8 @@ from catalog.ports import Ports
 from catalog.problems import InsufficientStock
 from chassis.ids import new_id
 from local.stack import Stack
-from tests.race.rig import FULL, counted, figure, ledgers, own_shops, slug, together
+from tests.figures import figure, reached
+from tests.race.rig import FULL, counted, ledgers, own_shops, slug, together
 from tests.shop import Account, Shop, wait_until
 
 CLIENTS, ATTEMPTS, STOCK = (200, 2000, 100) if FULL else (100, 200, 20)
@@ -28,8 +29,9 @@ RESERVERS, RESERVATIONS, CHECKOUTS = (16, 1200, 800) if FULL else (12, 20, 20)
 def test_no_more_is_sold_than_is_there(stack: Stack, shop: Shop) -> None:
     users = [shop.new_user() for _ in range(10)]
     with own_shops(stack, CLIENTS, timeout=60) as shops:
-        for _ in range(TIMES):
+        for number in range(TIMES):
             _sell_out(shop, shops, users)
+            reached((number + 1) / TIMES)
 
 
 def _sell_out(shop: Shop, shops: list[Shop], users: list[Account]) -> None:

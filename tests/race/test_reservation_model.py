@@ -34,7 +34,8 @@ from catalog.problems import (
 from catalog.products import Branch
 from chassis.ids import new_id
 from local.stack import Stack
-from tests.race.rig import FULL, Ledger, ask, connect, figure, ledgers
+from tests.figures import figure, reached
+from tests.race.rig import FULL, Ledger, ask, connect, ledgers
 from tests.race.stock_model import SHELVES, Items, Model
 
 EXAMPLES, STEPS = (200, 50) if FULL else (10, 40)
@@ -157,6 +158,7 @@ def machine(shelf: Shelf) -> type[RuleBasedStateMachine]:
         @invariant()
         def stock_is_as_the_model_says(self) -> None:
             shelf.steps += 1
+            reached(shelf.steps / (EXAMPLES * STEPS))
             found = ledgers(shelf.stack, self.products, shelf.tables, self.ids)
             assert [found[each] for each in self.products] == [
                 self.model.ledger(product) for product in range(len(SHELVES))
