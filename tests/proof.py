@@ -84,6 +84,7 @@ class Proof:
         self.task = self.bar.add_task("", total=None)
         self.done = self.minutes = 0.0
         self.running = ""
+        self.broken = False
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(
@@ -122,6 +123,8 @@ class Proof:
         self.share = minutes
         result = yield
         self.done = before + minutes
+        if self.broken:
+            item.session.shouldstop = "what the tests stand on could not be made"
         self.bar.update(self.task, completed=self.done)
         return result
 
@@ -140,6 +143,8 @@ class Proof:
         result.seconds += report.duration
         if report.when == "call" or report.outcome != "passed":
             result.outcome = report.outcome
+        if report.when == "setup" and report.failed:
+            self.broken = True
         if report.when == "teardown":
             text = re.sub(r".*::test_", "", report.nodeid).replace("_", " ")
             colour = "green" if result.outcome == "passed" else "red"
