@@ -30,6 +30,9 @@ def lose(stack: Project, primary: str, what: str) -> None:
         stack.compose("exec", "-T", primary, "sh", "-c", kill)
 
 
+@pytest.mark.promise(19)
+@pytest.mark.promise(20)
+@pytest.mark.promise(24)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("what", "seconds"), LOSSES)
 def test_no_acknowledged_order_is_lost_with_the_primary(

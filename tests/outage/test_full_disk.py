@@ -127,8 +127,9 @@ def test_a_full_disk_refuses_clearly_and_heals(small_stack: Stack, disks: int) -
         body = {"sku": "DISCO", "name": "Disco cheio", "category_id": 1, "price_cents": 100}
         told = buy_during(stack, shop, outage, patience=FULL_SECONDS + BACK_WITHIN_SECONDS)
         wait_until(
-            lambda: sorted(map(stack.cluster.role, stack.cluster.nodes))
-            == ["primary", "sync standby"],
+            lambda: (
+                sorted(map(stack.cluster.role, stack.cluster.nodes)) == ["primary", "sync standby"]
+            ),
             BACK_WITHIN_SECONDS,
         )
     statuses = counted(answer.status_code for answer in refused)
