@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests import figures
 
-REPORTS = Path(__file__).parent.parent / "reports"
+REPOSITORY = Path(__file__).parent.parent
 # Runs whatever promises are chosen, after everything else.
 LAST = "test_the_books_hold_after_everything"
 # What a test without a figure of its own takes, on two cores.
@@ -54,9 +54,11 @@ def minutes_of(item: pytest.Item) -> float:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--promises 1,7`."""
+    """`--promises 1,7` and `--reports FOLDER`."""
     text = "only the tests of these promises, and the audit"
     parser.addoption("--promises", default="", metavar="1,7", help=text)
+    text = "where the report is written"
+    parser.addoption("--reports", default=REPOSITORY / "reports", type=Path, help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -65,14 +67,16 @@ def pytest_configure(config: pytest.Config) -> None:
     chosen = config.getoption("--promises")
     if not re.fullmatch(r"(\d+(,\d+)*)?", chosen):
         raise pytest.UsageError(f"--promises: {chosen!r} is not like 1,7")
-    config.pluginmanager.register(Proof([int(n) for n in chosen.split(",") if n]), "proof")
+    promises = {int(number) for number in chosen.split(",") if number}
+    config.pluginmanager.register(Proof(promises, config.getoption("--reports")), "proof")
 
 
 class Proof:
     """One run: which tests, how far it is, what was counted."""
 
-    def __init__(self, chosen: list[int]) -> None:
-        self.chosen = set(chosen)
+    def __init__(self, chosen: set[int], reports: Path) -> None:
+        self.chosen = chosen
+        self.reports = reports
         self.results: dict[str, Result] = {}
         self.began = datetime.now(UTC)
         self.start = time.monotonic()
@@ -180,14 +184,14 @@ class Proof:
         }
 
     def _write(self, report: dict[str, Any]) -> Path:
-        REPORTS.mkdir(exist_ok=True)
-        path = REPORTS / f"race-{self.began:%Y%m%d-%H%M%S}.md"
+        self.reports.mkdir(exist_ok=True)
+        path = self.reports / f"race-{self.began:%Y%m%d-%H%M%S}.md"
         path.with_suffix(".json").write_text(json.dumps(report, indent=1), "utf-8")
         head = {name: value for name, value in report.items() if name != "results"}
         lines = [f"- {name}: {value}" for name, value in head.items()]
         text = "\n".join(["# The promises, proved", "", *lines, "", ""])
         path.write_text(text + _table(self.results.values()) + "\n", "utf-8")
-        return path.relative_to(REPORTS.parent)
+        return path
 
 
 def _table(results: Any) -> str:
