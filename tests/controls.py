@@ -245,6 +245,26 @@ CONTROLS = (
         "tests/outage/test_full_carts.py",
         (Change("local/redis.py", "maxmemory-policy noeviction", "maxmemory-policy allkeys-lru"),),
     ),
+    Control(
+        "hashing-turns",
+        30,
+        "the bound on passwords that are checked at once",
+        "tests/outage/test_flood.py::test_a_flood_of_logins_does_not_slow_the_catalogue",
+        (Change("microservices/orders/passwords.py", "\nAT_ONCE = 2\n", "\nAT_ONCE = 200\n"),),
+    ),
+    Control(
+        "real-address",
+        38,
+        "limits by the connection's address instead of a header",
+        "tests/outage/test_flood.py::test_the_excess_of_one_address_is_refused_and_no_others_is",
+        (
+            Change(
+                "nginx/nginx.conf.template",
+                "limit_req_zone $binary_remote_addr zone=every",
+                "limit_req_zone $http_x_forwarded_for zone=every",
+            ),
+        ),
+    ),
 )
 
 
