@@ -88,7 +88,7 @@ def test_orders_may_die_before_and_after_every_row_and_call(
             _kill(shop, customer, plans, victim)
             killed.append(victim)
         reached((position + 1) / len(POINTS))
-    plans.die(BACKGROUND, "after charge")  # while it sees to those who do not ask again
+    plans.die(BACKGROUND, "after release")  # while it sees to those who do not ask again
     last_death = _now(stack)
     _ask_again(stack, customer, [victim for victim in killed if victim.patient])
     wait_until(lambda: not unfinished(stack, customer), ENDS_WITHIN_SECONDS)
