@@ -16,13 +16,13 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 from rich.console import Console
 from rich.markup import escape
 
 REPOSITORY = Path(__file__).parent.parent
-SCRATCH = REPOSITORY / ".feira-controls"
 REPORTS = REPOSITORY / "reports"
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".feira*", "reports", "__pycache__", ".*_cache")
 # A test that only did not end has noticed nothing.
@@ -280,8 +280,7 @@ class Outcome:
 
 def prepare(control: Control, folder: Path) -> None:
     """Copy the clone and take the guard out of the copy."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(REPOSITORY, folder, ignore=LEFT_OUT, symlinks=True)
+    shutil.copytree(REPOSITORY, folder, ignore=LEFT_OUT, symlinks=True, dirs_exist_ok=True)
     for change in control.changes:
         path = folder / change.path
         text = path.read_text("utf-8")
@@ -289,9 +288,8 @@ def prepare(control: Control, folder: Path) -> None:
         path.write_text(text.replace(change.old, change.new), "utf-8")
 
 
-def run(control: Control) -> Outcome:
-    """Run the guard's test on the copy without it."""
-    folder = SCRATCH / control.name
+def run(control: Control, folder: Path) -> Outcome:
+    """Run the guard's test on a copy without it, made in this folder."""
     began = time.monotonic()
     prepare(control, folder)
     report = folder / "controls.xml"
@@ -310,7 +308,6 @@ def run(control: Control) -> Outcome:
     said = failures[0].get("message", "").strip().splitlines()[0] if failures else "passed"
     if done.returncode not in (0, 1) or (done.returncode and not failures):
         said = "could not be run; see its log in reports/"
-    shutil.rmtree(folder, ignore_errors=True)
     noticed = bool(failures) and not said.startswith("Failed: Timeout")
     return Outcome(control, noticed, said, time.monotonic() - began)
 
@@ -339,15 +336,15 @@ def main() -> int:
     console = Console(highlight=False, soft_wrap=True)
     REPORTS.mkdir(exist_ok=True)
     outcomes = []
-    try:
-        for number, control in enumerate(chosen, 1):
-            with console.status(f"{number} of {len(chosen)}: without {control.guard}"):
-                outcome = run(control)
-            outcomes.append(outcome)
-            word = "[green]noticed[/]" if outcome.noticed else "[red]not noticed[/]"
-            console.print(f"{word}  without {control.guard}: {escape(outcome.said[:160])}")
-    finally:
-        shutil.rmtree(SCRATCH, ignore_errors=True)
+    for number, control in enumerate(chosen, 1):
+        with (
+            console.status(f"{number} of {len(chosen)}: without {control.guard}"),
+            TemporaryDirectory(prefix=".feira-control-", dir=REPOSITORY) as folder,
+        ):
+            outcome = run(control, Path(folder))
+        outcomes.append(outcome)
+        word = "[green]noticed[/]" if outcome.noticed else "[red]not noticed[/]"
+        console.print(f"{word}  without {control.guard}: {escape(outcome.said[:160])}")
     path = REPORTS / f"controls-{datetime.now(UTC):%Y%m%d-%H%M%S}.md"
     path.write_text(f"# Without their guards\n\n{table(outcomes)}\n", "utf-8")
     console.print(f"report: {path.relative_to(REPOSITORY)}")
