@@ -180,22 +180,21 @@ def _nothing_left_over(
 
 
 @pytest.mark.skipif(not FULL, reason="a recovery that dies once is in the test above: make race")
-@pytest.mark.promise(3, minutes=4)
+@pytest.mark.promise(3, minutes=7)
 def test_recovery_may_die_before_and_after_every_row_and_call(
     stack: Stack, shop: Shop, customer: Account, plans: Plans
 ) -> None:
     points = [f"{side} {name}" for name in RECOVERY for side in ("before", "after")]
-    killed = len(points) * KILLS_OF_RECOVERY
+    points = points * KILLS_OF_RECOVERY
+    killed = len(points)
     product = shop.new_product(stock=killed)["id"]
-    for number in range(KILLS_OF_RECOVERY):
-        # Not all at first: what is left alone for minutes is undone, and crosses other points.
-        for _ in points:
-            victim = Victim("buys", "after open", shop.new_cart((product, 1)), patient=False)
-            _kill(shop, customer, plans, victim)
-        for point in points:
-            plans.die(BACKGROUND, point)
-            wait_until(lambda: plans.carried_out(BACKGROUND), ENDS_WITHIN_SECONDS)
-        reached((number + 1) / KILLS_OF_RECOVERY)
+    for number, point in enumerate(points):
+        # One after the other: an order left alone for minutes is undone, and crosses other points.
+        plans.die(BACKGROUND, point)
+        victim = Victim("buys", "after open", shop.new_cart((product, 1)), patient=False)
+        _kill(shop, customer, plans, victim)
+        wait_until(lambda: plans.carried_out(BACKGROUND), ENDS_WITHIN_SECONDS)
+        reached(number / killed)
     last_death = _now(stack)
     wait_until(lambda: not unfinished(stack, customer), ENDS_WITHIN_SECONDS)
     seconds = (_now(stack) - last_death).total_seconds()
