@@ -92,7 +92,7 @@ def test_a_flood_of_logins_does_not_slow_the_catalogue(
     what = f"{LOGINS_AT_ONCE} logins at once: {answers}; a login {seconds:.1f} s later"
     told("promise 30", what, quiet, under)
     # 504: on a machine without a core to spare a single check takes longer than anybody waits.
-    assert answers.keys() <= {"401", "503", "429", "504"} and answers["503"] > 0
+    assert answers.keys() <= {"401", "503", "429", "504"} and answers.get("503", 0) > 0
     assert me.status_code == 200
     assert after.status_code == 200 and seconds < 5
 
