@@ -11,8 +11,8 @@ option = $(if $(filter command,$(origin $(1))),--$(shell echo $(1) | tr A-Z a-z)
 DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile postgres/etcd.Dockerfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test lint audit drill bench load lock venv dev-venv python up down \
-	upgrade backup restore test-docker
+.PHONY: help run stop status logs test race controls lint audit drill bench load lock venv dev-venv \
+	python up down upgrade backup restore test-docker
 
 help: ## List the commands
 	@echo "make COMMAND [SETTING=value ...]     for instance: make run PORT=9080"
@@ -42,6 +42,14 @@ drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of w
 
 test: dev-venv ## Run every test that needs no Docker
 	$(VENV)/python -m pytest
+
+race: dev-venv ## Prove the promises at full counts, then the audit; some of them: make race P=1,7
+	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \
+		tests/race tests/outage tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
+		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time
+
+controls: dev-venv ## Take each guard out of a copy and see its test fail; some of them: make controls C=if-match
+	@$(VENV)/python -m tests.controls $(C)
 
 bench: $(if $(PROFILE),dev-venv,venv) ## Measure speed and cost beside bare servers and judge the bars (TIME=2 ROUNDS=5 ONLY=purchase; PROFILE=1: where a purchase spends its time)
 	@exec $(VENV)/python -m loadtests.bench$(if $(PROFILE),.profile) $(foreach name,TIME ROUNDS CLIENTS ONLY,$(call option,$(name)))

@@ -246,6 +246,7 @@ def test_the_day_begins_with_the_change_not_with_the_question_before_it(shop: Sh
     assert shop.redis.client.pttl(f"cart:{cart}") > TTL_MILLISECONDS - 5000
 
 
+@pytest.mark.promise(25)
 def test_an_unused_cart_expires_on_time(make_shop: MakeShop) -> None:
     shop = make_shop(cart_ttl_seconds=1)
     opened = time.monotonic()

@@ -12,6 +12,7 @@ BAD_QUANTITIES = [
 ]
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("quantity", BAD_QUANTITIES, ids=lambda text: text[:12])
 def test_bad_quantities_are_refused_and_change_nothing(shop: Shop, quantity: str) -> None:
     cart = shop.open()
@@ -38,6 +39,7 @@ def test_bad_quantities_are_refused_and_change_nothing(shop: Shop, quantity: str
     assert shop.read(cart) == cart_document(cart, 2, line)
 
 
+@pytest.mark.promise(34)
 @pytest.mark.parametrize(
     "field", ["price", "total", "role", "user_id", "status", "unit_price_cents"]
 )
@@ -96,6 +98,7 @@ def test_ids_that_no_product_can_have_are_refused(shop: Shop, product_id: int) -
     assert shop.catalog.arrivals == []
 
 
+@pytest.mark.promise(35)
 def test_a_body_beyond_a_mebibyte_is_413(shop: Shop) -> None:
     cart = shop.open()
 

@@ -39,6 +39,7 @@ def openings() -> float:
     return CIRCUIT_OPENINGS.labels("catalog")._value.get()
 
 
+@pytest.mark.promise(26)
 def test_full_memory_refuses_writes_and_nothing_else(shop: Shop) -> None:
     cart = shop.open()
     shop.add(cart, 1, 2)
@@ -59,6 +60,7 @@ def test_full_memory_refuses_writes_and_nothing_else(shop: Shop) -> None:
     assert shop.client.delete(f"/api/carts/{cart}").status_code == 204
 
 
+@pytest.mark.promise(26)
 def test_full_memory_still_shows_what_it_cannot_remember(shop: Shop) -> None:
     cart = shop.open()
     shop.add(cart, 1, 2)

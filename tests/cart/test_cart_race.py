@@ -30,6 +30,7 @@ def together(workers: int, work: Callable[[int], list[int]]) -> Counter[int]:
         return Counter(status for seen in pool.map(run, range(workers)) for status in seen)
 
 
+@pytest.mark.promise(25)
 def test_a_thousand_parallel_additions_of_one_make_a_thousand(shop: Shop) -> None:
     cart = shop.open()
 

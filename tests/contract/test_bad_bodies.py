@@ -60,6 +60,7 @@ def test_every_operation_with_a_body_is_tried() -> None:
     assert {route.name for route in BODIES} == described
 
 
+@pytest.mark.promise(34)
 @pytest.mark.parametrize("route", BODIES, ids=by_name)
 def test_fields_that_are_not_in_the_contract_are_refused(
     bench: Bench, unchanged: None, route: Route
@@ -151,6 +152,7 @@ def test_a_description_may_have_lines_but_no_other_controls(bench: Bench) -> Non
         assert [fault["field"] for fault in problem["errors"]] == ["description"]
 
 
+@pytest.mark.promise(35)
 def test_ten_thousand_lines_are_refused(bench: Bench, unchanged: None) -> None:
     (route,) = (r for r in BODIES if r.path == "/api/reservations")
     lines = [{"product_id": n, "quantity": 1} for n in range(1, 10_001)]

@@ -7,6 +7,7 @@ import pytest
 from tests.contract.bodies import BODIES, NO_NUMBERS, UNREADABLE, Bench, Route, refused, with_text
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize(
     ("route", "place"),
     [pytest.param(r, place, id=f"{r.name} {place}") for r in BODIES for place in r.numbers],

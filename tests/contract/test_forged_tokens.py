@@ -67,6 +67,7 @@ FORGERIES: dict[str, Callable[[dict[str, Any], dict[str, Any], str], str]] = {
 }
 
 
+@pytest.mark.promise(27)
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_forged_tokens_are_worth_nothing(
     caller: Caller, owner: Account, operator: Account, forgery: str

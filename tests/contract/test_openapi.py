@@ -179,16 +179,19 @@ def _schema(service: str) -> Any:
 catalog, cart, orders = (_schema(service) for service in SERVICES)
 
 
+@pytest.mark.promise(32)
 @catalog.parametrize()
 def test_the_catalog_keeps_to_its_document(case: schemathesis.Case, world: World) -> None:
     world.send(case)
 
 
+@pytest.mark.promise(32)
 @cart.parametrize()
 def test_the_cart_keeps_to_its_document(case: schemathesis.Case, world: World) -> None:
     world.send(case)
 
 
+@pytest.mark.promise(32)
 @orders.parametrize()
 def test_orders_keep_to_their_document(case: schemathesis.Case, world: World) -> None:
     world.send(case)

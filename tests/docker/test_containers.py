@@ -49,6 +49,7 @@ def test_the_audit_holds(stack: Project) -> None:
     assert "audit: all hold" in stack.make("audit", "ON=compose")
 
 
+@pytest.mark.promise(39)
 def test_every_container_is_as_little_privileged_as_can_be(stack: Project) -> None:
     found = stack.inspect()
     assert found.keys() == SERVICES
@@ -77,6 +78,7 @@ def test_every_container_is_as_little_privileged_as_can_be(stack: Project) -> No
     assert lacking == {}
 
 
+@pytest.mark.promise(39)
 @pytest.mark.parametrize("service", ["catalog", "gateway", "catalog-db-1", "etcd", "redis-carts"])
 def test_no_process_is_root_or_can_write_to_its_image(stack: Project, service: str) -> None:
     uid = stack.compose("exec", "-T", service, "id", "-u").strip()
@@ -114,6 +116,7 @@ def test_a_health_check_fails_when_the_answer_is_not_200(stack: Project) -> None
     assert stack.attempt("docker", "compose", "exec", "-T", "catalog", *check).returncode == 0
 
 
+@pytest.mark.promise(40)
 def test_no_secret_is_in_an_image_or_a_log(stack: Project, tmp_path: Path) -> None:
     values = stack.values
     patterns = tmp_path / "patterns"

@@ -50,6 +50,7 @@ def failures_at_the_gateway(stack: Project) -> str:
     return "\n".join(line for line in lines if '"status":5' in line)
 
 
+@pytest.mark.promise(36)
 @pytest.mark.timeout(1800)
 def test_scaling_out_and_back_fails_no_request(stack: Project, shop: Shop) -> None:
     gateway = stack.inspect()["gateway"]

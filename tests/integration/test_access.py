@@ -87,6 +87,7 @@ def test_every_rule_of_the_app_is_in_the_table_and_guarded_as_it_says(service: s
     assert rules == ACCESS[service]
 
 
+@pytest.mark.promise(28)
 @pytest.mark.parametrize(("service", "route"), routes("customer", "operator", "admin"))
 def test_without_a_token_it_is_401(
     caller: Caller, unchanged: None, service: str, route: str
@@ -100,6 +101,7 @@ def test_without_a_token_it_is_401(
         assert kept == "no-store" or (service, kept) == ("catalog", "no-cache")
 
 
+@pytest.mark.promise(28)
 @pytest.mark.parametrize(("service", "route"), routes("operator", "admin"))
 def test_a_customer_is_refused_where_more_is_needed(
     caller: Caller, unchanged: None, owner: Account, service: str, route: str
@@ -110,6 +112,7 @@ def test_a_customer_is_refused_where_more_is_needed(
     problem(answer, "/problems/forbidden", "Not allowed", 403, f"This needs the role {needed}.")
 
 
+@pytest.mark.promise(28)
 @pytest.mark.parametrize(("service", "route"), routes("admin"))
 def test_an_operator_is_refused_where_an_admin_is_needed(
     caller: Caller, operator: Account, service: str, route: str
@@ -149,6 +152,7 @@ def test_the_order_routes_are_all_that_take_an_orders_id_from_a_customer() -> No
     assert taking == set(ORDER_ROUTES)
 
 
+@pytest.mark.promise(28)
 @pytest.mark.parametrize("route", ORDER_ROUTES)
 def test_another_customers_order_is_like_one_that_is_not_there(
     shop: Shop, caller: Caller, unchanged: None, other: Account, order: dict[str, Any], route: str

@@ -111,6 +111,7 @@ def test_logout_ends_the_session_everywhere(http: httpx.Client, shop: Shop, admi
     assert is_let_in_as_operator(http, other.token)
 
 
+@pytest.mark.promise(31)
 def test_many_logouts_are_all_heeded(http: httpx.Client, shop: Shop, admin: Account) -> None:
     operator = hired(shop, admin, "operator")
     sessions = [shop.login(operator.email, PASSWORD) for _ in range(10)]

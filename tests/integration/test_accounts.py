@@ -160,6 +160,7 @@ def test_a_password_is_the_same_however_its_accents_are_encoded(http: httpx.Clie
     assert login(http, email, composed).status_code == 200
 
 
+@pytest.mark.promise(29)
 def test_unknown_deactivated_and_wrong_get_one_answer(
     http: httpx.Client, admin: Account, new_user: Callable[[], Account]
 ) -> None:
@@ -181,6 +182,7 @@ def test_unknown_deactivated_and_wrong_get_one_answer(
     assert all(headers == wrong_headers for headers in others)
 
 
+@pytest.mark.promise(29)
 def test_unknown_and_wrong_take_the_same_time(
     http: httpx.Client, new_user: Callable[[], Account]
 ) -> None:
@@ -197,6 +199,7 @@ def test_unknown_and_wrong_take_the_same_time(
     assert gap < 0.005
 
 
+@pytest.mark.promise(30)
 def test_the_eleventh_failure_in_a_minute_is_refused(
     http: httpx.Client, new_user: Callable[[], Account]
 ) -> None:
@@ -216,6 +219,7 @@ def test_the_eleventh_failure_in_a_minute_is_refused(
     assert http.get("/auth/me", headers=victim.headers).status_code == 200
 
 
+@pytest.mark.promise(30)
 def test_failures_at_once_are_all_counted(
     http: httpx.Client, new_user: Callable[[], Account]
 ) -> None:

@@ -12,6 +12,7 @@ from tests.shop import Account, Shop
 LISTS = ["/api/products", "/api/categories", "/api/orders", "/api/users"]
 
 
+@pytest.mark.promise(34)
 def test_the_charge_is_the_servers_price_at_that_moment(shop: Shop, customer: Account) -> None:
     product = shop.new_product(stock=5, price_cents=1000)
     cart = shop.new_cart((product["id"], 3))
@@ -59,6 +60,7 @@ def test_hostile_paths_and_queries_find_nothing(shop: Shop, admin: Account, raw:
         assert answer.status_code == 422 or answer.json() == {"items": [], "next_cursor": None}
 
 
+@pytest.mark.promise(35)
 @pytest.mark.parametrize("path", LISTS)
 def test_a_page_has_at_most_a_hundred_rows(shop: Shop, admin: Account, path: str) -> None:
     get, headers = shop.http.get, admin.headers

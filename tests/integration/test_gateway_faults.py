@@ -94,6 +94,7 @@ def test_two_instances_failing_in_turn_do_not_close_the_catalog(
         assert [client.get(product()).status_code for _ in range(8)] == [200] * 8
 
 
+@pytest.mark.promise(37)
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -29,6 +29,7 @@ def too_many(response: httpx.Response) -> None:
     }
 
 
+@pytest.mark.promise(38)
 def test_ten_times_the_rate_is_refused_whatever_address_is_claimed() -> None:
     rate, burst, sent = 20, 20, 400
     with running_gateway(RATE_PER_SECOND=str(rate), RATE_BURST=str(burst)) as rig:
@@ -99,6 +100,7 @@ def chunks(size: int) -> Iterator[bytes]:
         yield b"a" * min(65536, size - start)
 
 
+@pytest.mark.promise(35)
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_of_one_mebibyte_passes_and_one_byte_more_does_not(chunked: bool) -> None:
     with running_gateway() as rig, httpx.Client(base_url=rig.url) as client:

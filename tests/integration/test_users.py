@@ -101,6 +101,7 @@ def test_a_user_that_does_not_exist_cannot_be_changed(http: httpx.Client, admin:
     assert faulty_fields(odd) == {"user_id"}
 
 
+@pytest.mark.promise(31)
 def test_a_new_role_calls_back_the_tokens_of_the_old(
     http: httpx.Client, shop: Shop, admin: Account
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,16 +19,11 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from local.stack import Stack
+from tests.figures import figure as figure
 from tests.shop import Shop, wait_until
 
 Value = TypeVar("Value")
 FULL = os.environ.get("FEIRA_FULL") == "1"
-
-
-def figure(promise: str, text: str) -> None:
-    """Print what was counted, one line per promise (seen with `-s`)."""
-    sys.stdout.write(f"\n    {promise}: {text}")
-    sys.stdout.flush()
 
 
 def counted(values: Iterable[object]) -> str:
@@ -121,23 +115,33 @@ SELECT s.product_id, s.available,
      WHERE m.product_id = s.product_id AND m.kind IN ('supply', 'adjust')),
     (SELECT coalesce(sum(l.quantity), 0)::bigint FROM reservations r,
          jsonb_to_recordset(r.lines) AS l (product_id bigint, quantity bigint)
-     WHERE r.state = 'held' AND l.product_id = s.product_id),
+     WHERE r.state = 'held' AND l.product_id = s.product_id AND {among}),
     (SELECT coalesce(sum(l.quantity), 0)::bigint FROM reservations r,
          jsonb_to_recordset(r.lines) AS l (product_id bigint, quantity bigint)
-     WHERE r.state = 'committed' AND l.product_id = s.product_id)
+     WHERE r.state = 'committed' AND l.product_id = s.product_id AND {among})
 FROM stock s WHERE s.product_id = ANY (%s) ORDER BY s.product_id
 """
 
 
 def ledgers(
-    stack: Stack, product_ids: Iterable[int], connection: Connection | None = None
+    stack: Stack,
+    product_ids: Iterable[int],
+    connection: Connection | None = None,
+    among: list[str] | None = None,
 ) -> dict[int, Ledger]:
-    """The ledger of each product, all from one snapshot."""
-    wanted = [list(product_ids)]
+    """The ledger of each product, all from one snapshot.
+
+    Args:
+        stack, product_ids: which products of which stack.
+        connection: to ask, instead of one of its own.
+        among: the only reservations there can be of them, when there are too many others.
+    """
+    query = _LEDGER.format(among="true" if among is None else "r.id = ANY (%s)")
+    wanted = [list(product_ids)] if among is None else [among, among, list(product_ids)]
     if connection is None:
-        found = rows(stack, "catalog", _LEDGER, *wanted)
+        found = rows(stack, "catalog", query, *wanted)
     else:
-        found = ask(connection, _LEDGER, *wanted)
+        found = ask(connection, query, *wanted)
     return {row[0]: Ledger(*row[1:]) for row in found}
 
 

@@ -8,12 +8,13 @@ import uuid
 from dataclasses import dataclass, field
 
 import httpx
+import pytest
 
 from local.stack import Stack
+from tests.figures import figure, reached
 from tests.race.rig import (
     FULL,
     counted,
-    figure,
     kill,
     kill_worker,
     ledgers,
@@ -26,7 +27,7 @@ from tests.race.rig import (
 )
 from tests.shop import Account, Shop, wait_until
 
-KILLS = 25 if FULL else 3
+KILLS = 100 if FULL else 3
 # What the shoppers of one kill pay with; the slow and the failing ones are killed in other steps.
 TOKENS = ["tok_ok"] * 5 + ["tok_timeout", "tok_error", "tok_declined"]
 FINAL = {"tok_ok": 201, "tok_error": 502, "tok_declined": 402}
@@ -57,6 +58,7 @@ class Purchase:
         return answer.status_code == FINAL.get(self.token)
 
 
+@pytest.mark.promise(10, minutes=5)
 def test_orders_killed_during_checkouts(stack: Stack, shop: Shop, customer: Account) -> None:
     start = KILLS * len(TOKENS) + 10
     product = shop.new_product(stock=start)["id"]
@@ -67,6 +69,7 @@ def test_orders_killed_during_checkouts(stack: Stack, shop: Shop, customer: Acco
             now = [Purchase(shop.new_cart((product, 1)), token) for token in TOKENS]
             lost_answers += _kill_while_buying(stack, shops, customer, now, master=number == 1)
             bought += now
+            reached(number / KILLS)
         _end_all(stack, shops, customer, bought)
 
     kept = _orders(stack, customer)

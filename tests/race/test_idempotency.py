@@ -10,11 +10,11 @@ import pytest
 
 from chassis.ids import new_id
 from local.stack import Stack
+from tests.figures import figure, reached
 from tests.race.rig import (
     FULL,
     away,
     counted,
-    figure,
     frozen,
     is_problem,
     ledgers,
@@ -30,6 +30,7 @@ RETRIED_KEYS = 1000 if FULL else 16
 PARALLEL_KEYS = 500 if FULL else 12
 WRONG_REQUESTS = 200 if FULL else 20
 SHARED_KEYS = 100 if FULL else 10
+LONGEST_SECONDS = 1800 if FULL else 110
 
 
 def orders_of(stack: Stack, user: Account) -> list[tuple[str, str, str]]:
@@ -45,6 +46,7 @@ def said(answer: httpx.Response) -> tuple[int, str | None, Any]:
     return answer.status_code, answer.headers.get("Location"), body
 
 
+@pytest.mark.promise(6, minutes=2)
 def test_a_retried_key_has_one_effect_and_one_answer(
     stack: Stack, shop: Shop, customer: Account
 ) -> None:
@@ -60,7 +62,7 @@ def test_a_retried_key_has_one_effect_and_one_answer(
 
     with own_shops(stack, 4) as shops:
         works = [lambda s=s, n=n: retry(s, tokens[n::4]) for n, s in enumerate(shops)]
-        keys = [answers for each in together(works, seconds=110) for answers in each]
+        keys = [answers for each in together(works, LONGEST_SECONDS) for answers in each]
     orders = orders_of(stack, customer)
     statuses = counted(answer.status_code for answers in keys for answer in answers)
     figure("promise 6", f"{len(keys)} keys x 10: {len(orders)} orders; {statuses}")
@@ -80,12 +82,14 @@ def test_a_retried_key_has_one_effect_and_one_answer(
     assert shop.stock(product) == RETRIED_KEYS - len(confirmed)
 
 
+@pytest.mark.promise(7, minutes=2)
 def test_the_same_key_at_once_makes_one_order(stack: Stack, shop: Shop, customer: Account) -> None:
     product = shop.new_product(stock=PARALLEL_KEYS * 20)["id"]
     carts = [shop.new_cart((product, 1)) for _ in range(PARALLEL_KEYS)]
     keys = []
     with own_shops(stack, 20) as shops:
-        for cart in carts:
+        for number, cart in enumerate(carts):
+            reached(number / PARALLEL_KEYS)
             key = uuid.uuid4().hex
             works = [lambda s=s, c=cart, k=key: s.checkout(customer, c, key=k) for s in shops]
             keys.append(together(works))
@@ -101,6 +105,7 @@ def test_the_same_key_at_once_makes_one_order(stack: Stack, shop: Shop, customer
     assert shop.stock(product) == PARALLEL_KEYS * 19
 
 
+@pytest.mark.promise(8)
 def test_a_key_with_another_body_is_refused(stack: Stack, shop: Shop, customer: Account) -> None:
     product = shop.new_product(stock=10)["id"]
     cart, other_cart = shop.new_cart((product, 1)), shop.new_cart((product, 2))
@@ -138,6 +143,7 @@ MALFORMED: list[bytes | None] = [
 ]
 
 
+@pytest.mark.promise(8)
 def test_a_purchase_without_a_proper_key_is_refused(
     stack: Stack, shop: Shop, customer: Account
 ) -> None:
@@ -163,6 +169,7 @@ def _token(user: Account) -> bytes:
     return user.token.encode()
 
 
+@pytest.mark.promise(9)
 def test_a_key_belongs_to_its_user(stack: Stack, shop: Shop) -> None:
     product = shop.new_product(stock=SHARED_KEYS * 2)["id"]
     owner, other = shop.new_user(), shop.new_user("Bia Lima")
@@ -189,6 +196,7 @@ def test_a_key_belongs_to_its_user(stack: Stack, shop: Shop) -> None:
     )
 
 
+@pytest.mark.promise(3)
 @pytest.mark.parametrize("how", [away, frozen])
 def test_a_key_is_free_again_once_the_catalog_is_back(
     stack: Stack, shop: Shop, customer: Account, how: Any
@@ -222,6 +230,7 @@ def test_a_key_is_free_again_once_the_catalog_is_back(
     assert rows(stack, "orders", paid, customer.id) == [(last[0].json()["id"],)]
 
 
+@pytest.mark.promise(3)
 def test_a_hold_for_no_order_is_given_back_but_not_while_orders_is_silent(
     stack: Stack, shop: Shop
 ) -> None:

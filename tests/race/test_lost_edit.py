@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from local.stack import Stack
-from tests.race.rig import FULL, counted, figure, is_problem, own_shops, together
+from tests.figures import figure
+from tests.race.rig import FULL, counted, is_problem, own_shops, together
 from tests.shop import Shop
 
 PAIRS = 100 if FULL else 30
 
 
+@pytest.mark.promise(13)
 def test_two_edits_on_one_etag(stack: Stack, shop: Shop) -> None:
     product = shop.new_product(stock=5)["id"]
     headers = shop.operator.headers
