@@ -105,8 +105,8 @@ CONTROLS = (
         (
             Change(
                 "microservices/orders/recovery.py",
-                "orders = ports.database.write(lambda session: _claim(ports, session))",
-                "orders: list[tuple[Order, int]] = []",
+                "ports.database.write(lambda session: _claim(ports, session, limit, steps))",
+                "list[tuple[Order, int]]()",
             ),
         ),
     ),

@@ -43,6 +43,7 @@ def backups(stack: Project) -> list[Path]:
     return sorted((stack.folder / "backups").glob("*Z"))
 
 
+@pytest.mark.promise(46)
 @pytest.mark.timeout(900)
 def test_a_backup_of_a_busy_shop_restores_into_an_empty_system(stack: Project, shop: Shop) -> None:
     with load(shop, SHOPPERS, 0.1) as log:
@@ -71,6 +72,7 @@ def test_a_backup_of_a_busy_shop_restores_into_an_empty_system(stack: Project, s
     shutil.rmtree(busy)
 
 
+@pytest.mark.promise(46)
 @pytest.mark.timeout(900)
 def test_every_row_of_a_quiet_shop_is_restored(stack: Project, shop: Shop) -> None:
     product = shop.new_product(stock=5)

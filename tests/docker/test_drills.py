@@ -54,6 +54,12 @@ def test_without_a_fault_everything_holds(drilled: Session) -> None:
     assert drilled.skipped == {}
 
 
+@pytest.mark.promise(19)
+@pytest.mark.promise(20)
+@pytest.mark.promise(21)
+@pytest.mark.promise(22)
+@pytest.mark.promise(23)
+@pytest.mark.promise(24)
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_drill_keeps_what_was_promised(drilled: Session, kind: str) -> None:

@@ -68,6 +68,7 @@ def images(stack: Project) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.promise(45)
 @pytest.mark.timeout(900)
 def test_an_upgrade_and_the_way_back_fail_no_request(
     stack: Project, successor: Project, shop: Shop

@@ -65,6 +65,7 @@ def rows(stack: Stack) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.promise(46)
 @pytest.mark.timeout(240)
 def test_a_backup_opens_elsewhere_with_other_secrets(
     stack: Stack, kept: Path, elsewhere: Stack

@@ -119,7 +119,8 @@ def test_a_killed_part_stays_away_until_it_is_mended(rig: EmbeddedRig, stack: St
     rig.kill("cart-background")
     home = stack.settings.feira_home
     assert not list(belongings(home, "cart-background"))
-    assert stack.supervisor.states()["cart-background"].state == "STOPPED"
+    # The supervisor notices a moment later.
+    wait_until(lambda: stack.supervisor.states()["cart-background"].state == "STOPPED", 10)
     rig.mend()
     wait_until(lambda: list(belongings(home, "cart-background")), 20)
     stack.wait_ready(["cart-background"])

@@ -76,6 +76,7 @@ def slug(answer: Any) -> str:
     return str(answer.json["type"].removeprefix("/problems/"))
 
 
+@pytest.mark.promise(11)
 def test_a_key_is_replayed_for_24_hours_and_then_forgotten(
     shop: Shop, customer: Account, shifted: Orders
 ) -> None:

@@ -80,6 +80,7 @@ def told(what: str, log: Log, gap: float) -> None:
     )
 
 
+@pytest.mark.promise(19)
 @pytest.mark.timeout(180)
 def test_the_loss_of_the_primarys_host_loses_no_acknowledged_order(
     stack: Stack, shop: Shop
@@ -97,6 +98,7 @@ def test_the_loss_of_the_primarys_host_loses_no_acknowledged_order(
     assert stack.cluster.role(primary) == "sync standby"
 
 
+@pytest.mark.promise(20)
 @pytest.mark.timeout(120)
 def test_a_primary_that_crashes_is_succeeded_at_once(stack: Stack, shop: Shop) -> None:
     with shoppers(stack, shop) as log:
@@ -108,6 +110,8 @@ def test_a_primary_that_crashes_is_succeeded_at_once(stack: Stack, shop: Shop) -
     assert gap <= 15
 
 
+@pytest.mark.promise(22)
+@pytest.mark.promise(23)
 @pytest.mark.timeout(120)
 def test_no_store_of_locks_and_then_no_standby(stack: Stack, shop: Shop) -> None:
     primary, other = stack.cluster.primary(), standby(stack)

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import httpx
+import pytest
 
 from local.stack import Stack
 from orders import recovery
@@ -67,6 +68,7 @@ def recovering(stack: Stack, home: House) -> Iterator[None]:
         ports.database.dispose()
 
 
+@pytest.mark.promise(5)
 def test_a_slow_catalog_is_contained(stack: Stack, shop: Shop, customer: Account) -> None:
     product = shop.new_product(stock=STOCK)["id"]
     with ExitStack() as around:
