@@ -20,8 +20,8 @@ from local.errors import StackError
 from local.progress import Silent
 from local.settings import Settings
 from local.stack import Stack
-from local.web import free_ports
 from tests.conftest import HOME, SERVICE_SETTINGS
+from tests.ports import own_ports
 from tests.shop import Shop, wait_until
 
 # Those whose rows stay as they are when the restored shop opens.
@@ -44,7 +44,7 @@ def elsewhere() -> Iterator[Stack]:
     """A stack with other secrets, stopped and empty."""
     home = HOME.with_name(f"{HOME.name}-restored")
     shutil.rmtree(home, ignore_errors=True)
-    made = Stack(Settings(feira_home=home, service_environment=SERVICE_SETTINGS, **free_ports()))
+    made = Stack(Settings(feira_home=home, service_environment=SERVICE_SETTINGS, **own_ports()))
     try:
         yield made
     finally:
