@@ -15,6 +15,7 @@ BACK_WITHIN_SECONDS = 5
 
 
 @pytest.mark.promise(26)
+@pytest.mark.skipif(not FULL, reason="how much fits beside is a matter of timing: make race")
 def test_full_carts_refuse_and_lose_nothing(stack: Stack, shop: Shop, customer: Account) -> None:
     product = shop.new_product(stock=100)["id"]
     carts = [shop.new_cart((product, 1)) for _ in range(CARTS)]
