@@ -91,12 +91,8 @@ class TokenVerifier:
         return identity
 
     def _decode(self, token: str, now: int) -> Identity:
+        key = self._key(token)
         try:
-            header = jwt.get_unverified_header(token)
-            kid = header.get("kid")
-            key = self._keys.find(kid) if isinstance(kid, str) else None
-            if key is None or header.get("alg") != "EdDSA":
-                raise Unauthenticated("The access token is not valid.")
             # Times are checked below against the injected clock.
             claims = jwt.decode(
                 token,
@@ -114,6 +110,17 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("The access token is not valid.") from error
         return _identity(claims, now)
+
+    def _key(self, token: str) -> Ed25519PublicKey:
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise Unauthenticated("The access token is not valid.") from error
+        kid = header.get("kid")
+        key = self._keys.find(kid) if isinstance(kid, str) else None
+        if key is None or header.get("alg") != "EdDSA":
+            raise Unauthenticated("The access token is not valid.")
+        return key
 
 
 def _identity(claims: dict[str, Any], now: int) -> Identity:
