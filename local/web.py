@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import random
 import socket
 
@@ -17,7 +18,6 @@ USERS |= {"patroni_1_port": "postgres-1", "patroni_2_port": "postgres-2"}
 USERS |= {"etcd_1_port": "etcd", "etcd_2_port": "etcd"}
 
 _RANGE = 32
-_claims: list[socket.socket] = []
 
 
 def check_ports(settings: Settings) -> None:
@@ -74,7 +74,7 @@ def free_ports() -> dict[str, int]:
         if claim := _claim(first):
             free = [port for port in range(first + 1, first + _RANGE) if _is_free(port)]
             if len(free) >= len(PORTS):
-                _claims.append(claim)
+                atexit.register(claim.close)
                 return dict(zip(PORTS, free, strict=False))
             claim.close()
 
