@@ -93,6 +93,7 @@ def down(*, volumes: bool) -> int:
 
 def audit() -> int:
     """Prove the invariants from a container on the databases' networks."""
+    engine.require_environment()
     return engine.run("run", "--rm", "--no-deps", "--quiet-pull", "audit")
 
 

@@ -176,7 +176,7 @@ def address(port: int) -> str:
 
 
 def ensure_secrets() -> None:
-    """Complete .env. Raises StackError if it has gone while data made with it is there."""
+    """Complete .env. Raises StackError if what was lost is what the data was made with."""
     text = ENVIRONMENT.read_text("utf-8") if ENVIRONMENT.exists() else ""
     complete = compose_secrets.completed(text)
     if complete == text:
@@ -185,21 +185,40 @@ def ensure_secrets() -> None:
     scratch = ENVIRONMENT.with_name(".env.made")
     compose_secrets.write_private(scratch, complete)
     try:
-        if not text and (volumes := existing_volumes(("--env-file", str(scratch)))):
-            raise StackError(
-                f"{ENVIRONMENT} is missing, but the data made with it is there: put the file back,"
-                f" or start afresh with `docker volume rm {' '.join(volumes)}`"
-            )
+        lost = [name for name in compose_secrets.missing(text) if name in compose_secrets.OF_ROLES]
+        if lost and (volumes := existing_volumes(("--env-file", str(scratch)))):
+            raise _lost(lost if text else [], volumes)
         scratch.replace(ENVIRONMENT)
     finally:
         scratch.unlink(missing_ok=True)
     print(f"Made up the secrets that were missing in {ENVIRONMENT}", flush=True)
 
 
-def require_environment() -> None:
-    """Raises StackError if there is no .env: nothing of ours can be running then."""
+def _lost(names: list[str], volumes: list[str]) -> StackError:
+    if names:
+        return StackError(
+            f"{', '.join(names)} in {ENVIRONMENT} is missing or empty, but the databases have it:"
+            " put it back, or choose another as Secrets in docs/compose.md says"
+        )
+    return StackError(
+        f"{ENVIRONMENT} is missing, but the data made with it is there: put the file back,"
+        f" or start afresh with `docker volume rm {' '.join(volumes)}`"
+    )
+
+
+def require_environment(*, complete: bool = True) -> None:
+    """Raises StackError unless there is the .env that what runs was made with.
+
+    Args:
+        complete: it has to have every secret, too.
+    """
     if not ENVIRONMENT.exists():
         raise StackError(f"{ENVIRONMENT} is missing: put it back, or make up was never run here")
+    if complete and (missing := compose_secrets.missing(ENVIRONMENT.read_text("utf-8"))):
+        raise StackError(
+            f"{', '.join(missing)} in {ENVIRONMENT} is missing or empty: put it back, or let"
+            " `make up` see what can be made up"
+        )
 
 
 def _private(file: Path) -> Any:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from local import compose_engine
+from loadtests.drills.compose_rig import url_of
+from local import compose, compose_engine, compose_secrets
 from local.errors import StackError
 from tests.shop import wait_until
 
@@ -61,3 +62,84 @@ def test_ctrl_c_ends_what_was_started(pids: Path) -> None:
         running.send_signal(signal.SIGINT)
         assert running.wait(10) != 0
     wait_until(lambda: none_lives(pids))
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A complete .env, and no Docker that could be asked for anything but volumes."""
+    file = tmp_path / ".env"
+    file.write_text(compose_secrets.completed(""))
+    monkeypatch.setattr(compose_engine, "ENVIRONMENT", file)
+    monkeypatch.setattr(compose_engine, "existing_volumes", lambda *_: ["feira_catalog-db-1"])
+    return file
+
+
+def without(file: Path, name: str) -> str:
+    """Empty a secret; what is left in the file."""
+    lines = file.read_text().splitlines(keepends=True)
+    lines = [f"{name}=\n" if line.startswith(f"{name}=") else line for line in lines]
+    file.write_text("".join(lines))
+    return file.read_text()
+
+
+@pytest.mark.parametrize("name", sorted(compose_secrets.OF_ROLES))
+def test_a_password_that_the_databases_have_is_not_made_up_again(
+    environment: Path, name: str
+) -> None:
+    left = without(environment, name)
+    with pytest.raises(StackError, match=f"{name} in .* put it back, or choose another as Secrets"):
+        compose_engine.ensure_secrets()
+    assert environment.read_text() == left
+    assert [path.name for path in environment.parent.glob(".env*")] == [".env"]
+
+
+def test_it_is_made_up_where_there_is_no_data(
+    environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(environment, "CATALOG_PASSWORD")
+    monkeypatch.setattr(compose_engine, "existing_volumes", lambda *_: [])
+    compose_engine.ensure_secrets()
+    assert compose_secrets.missing(environment.read_text()) == []
+
+
+def test_a_secret_that_no_data_has_is_made_up_again(environment: Path) -> None:
+    without(environment, "SERVICE_TOKEN")
+    compose_engine.ensure_secrets()
+    assert compose_secrets.missing(environment.read_text()) == []
+
+
+@pytest.mark.parametrize("command", [["down"], ["audit"], ["backup", "/nowhere"]])
+@pytest.mark.parametrize("hole", [None, "AUDITOR_PASSWORD"])
+def test_what_needs_the_secrets_says_which_is_missing(
+    environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    hole: str | None,
+) -> None:
+    def never(*_: str, **__: float) -> int:
+        raise AssertionError("Docker is asked")
+
+    monkeypatch.setattr(compose_engine, "run", never)
+    if hole:
+        without(environment, hole)
+    else:
+        environment.unlink()
+    assert compose.main(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+    assert f"{hole} in {environment} is missing" in said if hole else "is missing" in said
+
+
+@pytest.mark.parametrize(
+    ("published", "url"),
+    [
+        ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+        ("127.0.0.1:9080", "http://127.0.0.1:9080"),
+        ("192.0.2.7:8080", "http://192.0.2.7:8080"),
+        ("[::]:8080", "http://[::1]:8080"),
+        ("2001:db8::7:8080", "http://[2001:db8::7]:8080"),
+    ],
+)
+def test_drills_go_where_the_gateway_listens(published: str, url: str) -> None:
+    assert url_of(published) == url
