@@ -11,6 +11,9 @@ from local.errors import StackError
 
 # Longer than docker-compose.yml waits until it calls an instance unhealthy.
 _HEALTHY_SECONDS = 180.0
+_CREATE_SECONDS = 60.0
+# Longer than any is given to end by itself.
+_STOP_SECONDS = 90.0
 _LOG_LINES = "15"
 
 
@@ -51,28 +54,49 @@ def start_another(service: str) -> None:
     Raises StackError if it does not become so: it is removed, as it is on Ctrl-C.
     """
     before = containers(service)
-    complaint = f"the new {service} did not become healthy; the old instances go on serving"
-    scale = f"--scale={service}={len(before) + 1}"
     try:
-        # Without --no-deps Compose would replace what the service depends on, too. It would also
-        # wait for the old instances, which the new one may be there to cure.
-        engine.check(
-            complaint,
-            *("up", "--no-build", "--no-deps", "--detach", "--no-recreate", scale, service),
-        )
+        _create(service, f"--scale={service}={len(before) + 1}")
         for container in _added(service, before):
-            if not _becomes_healthy(service, container):
-                _show_log(container)
-                raise StackError(complaint)
+            _start(service, container)
     except BaseException:
         for container in _added(service, before):
             engine.output("docker", "rm", "--force", container)
         raise
 
 
+def replace(service: str) -> bool:
+    """Replace the one container of a service, if it is not what it should be; whether it was.
+
+    Raises StackError if the new one does not become healthy.
+    """
+    if containers(service) and not outdated(service):
+        return False
+    for container in containers(service):
+        let_go(container)
+    _create(service)
+    for container in containers(service):
+        _start(service, container)
+    return True
+
+
+def _create(service: str, *options: str) -> None:
+    # Not started by Compose, which would run again what the service depends on. And not with
+    # --no-deps: such a container counts as outdated, and the next `up` would replace it.
+    command = ("up", "--no-start", "--no-build", "--no-recreate", *options, service)
+    engine.check(f"{service} could not be created", *command, seconds=_CREATE_SECONDS)
+
+
+def _start(service: str, container: str) -> None:
+    engine.output("docker", "start", container)
+    if not _becomes_healthy(service, container):
+        # What it wrote to its standard error comes out on ours.
+        print(engine.output("docker", "logs", "--tail", _LOG_LINES, container), flush=True)
+        raise StackError(f"the new {service} did not become healthy; the others go on serving")
+
+
 def let_go(container: str) -> None:
     """Have an instance finish what it has begun, and remove it."""
-    engine.output("docker", "stop", container)
+    engine.output("docker", "stop", container, seconds=_STOP_SECONDS)
     engine.output("docker", "rm", container)
 
 
@@ -93,7 +117,9 @@ def _becomes_healthy(service: str, container: str) -> bool:
 def _state(container: dict[str, Any]) -> str:
     """`healthy`, `starting`, or what else it is."""
     state = container["State"]
-    return str(state["Health"]["Status"] if state["Status"] == "running" else state["Status"])
+    if state["Status"] != "running":
+        return str(state["Status"])
+    return str(state.get("Health", {"Status": "healthy"})["Status"])
 
 
 def _inspected(service: str) -> list[dict[str, Any]]:
@@ -106,8 +132,3 @@ def _inspected(service: str) -> list[dict[str, Any]]:
         each for each in every if each["Config"]["Labels"]["com.docker.compose.oneoff"] == "False"
     ]
     return sorted(mine, key=lambda each: str(each["Created"]))
-
-
-def _show_log(container: str) -> None:
-    # What it wrote to its standard error comes out on ours.
-    print(engine.output("docker", "logs", "--tail", _LOG_LINES, container), flush=True)

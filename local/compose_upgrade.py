@@ -17,7 +17,7 @@ from local import compose_notes as notes
 from local.compose_backup import nodes
 from local.errors import StackError
 
-# Without --no-deps Compose would replace, with a container, all that depend on it: the gateway too.
+# Of jobs. Without --no-deps Compose would replace all that depend on one: the gateway too.
 _UP = ("up", "--no-build", "--no-deps")
 _MIGRATIONS = ("catalog-migrate", "orders-migrate")
 _SEEDS = ("catalog-seed", "orders-seed")
@@ -39,7 +39,7 @@ def upgrade() -> int:
     engine.ensure_secrets()
     notes.refuse_if_half_restored()
     began = time.monotonic()
-    if not instances.containers("gateway"):
+    if not instances.containers("gateway") and not instances.containers("catalog"):
         raise StackError("Feira does not run; `make up` starts the version in this clone")
     engine.check("the images could not be built; nothing was changed", "build", "--quiet")
     _say(began, "images built")
@@ -50,13 +50,13 @@ def upgrade() -> int:
     for service, count in counts.items():
         _say(began, f"{service}: {_replace_instances(service, count)} instances replaced")
     for service in _BACKGROUND:
-        _replace(service)
+        instances.replace(service)
     for job in (*_SEEDS, "certificate"):
         _run_to_its_end(job)
     _say(began, "background processes replaced, first data loaded")
     for cluster, members in nodes().items():
         _say(began, f"cluster {cluster}: {_replace_nodes(members)} nodes replaced")
-    replaced = [service for service in _SINGLE if _replace(service)]
+    replaced = [service for service in _SINGLE if instances.replace(service)]
     _say(began, f"replaced with a gap: {', '.join(replaced) or 'nothing'}")
     scale = [f"--scale={service}={count}" for service, count in counts.items()]
     engine.check(
@@ -97,22 +97,12 @@ def _replace_instances(service: str, count: int) -> int:
     What an upgrade that was broken off has left is made use of, or removed.
     """
     instances.discard_failing_successors(service)
-    gone = 0
-    while old := instances.outdated(service):
+    old = instances.outdated(service)
+    for container in old:
         if len(instances.containers(service)) <= count:
             instances.start_another(service)
-        instances.let_go(old[0])
-        gone += 1
-    return gone
-
-
-def _replace(service: str) -> bool:
-    """Have Compose replace a service of one instance, if it is not what it should be."""
-    if instances.containers(service) and not instances.outdated(service):
-        return False
-    command = (*_UP, "--detach", "--wait", service)
-    engine.check(f"the new {service} did not become healthy", *command)
-    return True
+        instances.let_go(container)
+    return len(old)
 
 
 def _replace_nodes(members: list[str]) -> int:
@@ -122,7 +112,7 @@ def _replace_nodes(members: list[str]) -> int:
         return 0
     leader = _leader(members)
     for node in [node for node in old if node != leader]:
-        _replace(node)
+        instances.replace(node)
         _wait_until_whole(members)
     if leader in old:
         others = [node for node in members if node != leader]
@@ -131,7 +121,7 @@ def _replace_nodes(members: list[str]) -> int:
             options = ("exec", "-T", leader, *command, "--force")
             engine.check("no switchover", *options, seconds=_SWITCHOVER_SECONDS)
             _wait_until_whole(members)
-        _replace(leader)
+        instances.replace(leader)
         _wait_until_whole(members)
     return len(old)
 

@@ -48,7 +48,7 @@ class Docker:
             self._add(service)
         self.fewest = 1
 
-    def _add(self, service: str) -> None:
+    def _add(self, service: str, *options: str) -> None:
         number = next(self._numbers)
         broken = (service, self.version) in self.broken
         self.containers[f"{service}-{number}"] = {
@@ -61,7 +61,8 @@ class Docker:
             },
             "Config": {
                 "Labels": {
-                    "com.docker.compose.config-hash": self.version,
+                    # As Compose has it: one without what it depends on is another definition.
+                    "com.docker.compose.config-hash": "".join((self.version, *options)),
                     "com.docker.compose.oneoff": "False",
                 }
             },
@@ -101,15 +102,13 @@ class Docker:
         scales = dict(
             word.removeprefix("--scale=").split("=") for word in words if "--scale=" in word
         )
-        for service, count in scales.items():
-            while len(self.of(service)) < int(count):
-                self._add(service)
-            while len(self.of(service)) > int(count):
-                del self.containers[self.of(service)[-1]]
+        alone = [word for word in words if word == "--no-deps"]
         for service in services:
-            if service in (*OTHERS, *BACKGROUND, *NODES):
-                del self.containers[self.of(service)[0]]
-                self._add(service)
+            for _ in range(int(scales.get(service, 1)) - len(self.of(service))):
+                self._add(service, *alone)
+        for service, count in scales.items():
+            for name in self.of(service)[int(count) :]:
+                del self.containers[name]
         waited = [name for name in services if "--wait" in words] or list(SCALED)
         states = [
             self.containers[name]["State"]["Health"]["Status"]
@@ -183,6 +182,13 @@ def test_an_upgrade_replaces_every_instance_and_leaves_no_note(docker: Docker) -
     assert compose_upgrade.upgrade() == 0
     assert docker.instances() == all_of("new")
     assert docker.volumes == {}
+
+
+def test_what_an_upgrade_has_made_is_what_compose_would_make(docker: Docker) -> None:
+    compose_upgrade.upgrade()
+    before = set(docker.containers)
+    compose_upgrade.upgrade()
+    assert set(docker.containers) == before
 
 
 def test_a_new_instance_that_fails_is_gone_when_the_upgrade_stops(docker: Docker) -> None:
