@@ -44,7 +44,7 @@ def discard_failing_successors(service: str) -> None:
     """Remove the new instances that an upgrade left behind and that do not become healthy."""
     old = outdated(service)
     for container in containers(service):
-        if old and container not in old and not _becomes_healthy(service, container):
+        if old and container not in old and not _becomes_healthy(container):
             engine.output("docker", "rm", "--force", container)
 
 
@@ -88,7 +88,7 @@ def _create(service: str, *options: str) -> None:
 
 def _start(service: str, container: str) -> None:
     engine.output("docker", "start", container)
-    if not _becomes_healthy(service, container):
+    if not _becomes_healthy(container):
         # What it wrote to its standard error comes out on ours.
         print(engine.output("docker", "logs", "--tail", _LOG_LINES, container), flush=True)
         raise StackError(f"the new {service} did not become healthy; the others go on serving")
@@ -104,11 +104,11 @@ def _added(service: str, before: list[str]) -> list[str]:
     return [container for container in containers(service) if container not in before]
 
 
-def _becomes_healthy(service: str, container: str) -> bool:
+def _becomes_healthy(container: str) -> bool:
     limit = time.monotonic() + _HEALTHY_SECONDS
     while time.monotonic() < limit:
-        states = {each["Id"]: _state(each) for each in _inspected(service)}
-        if (state := states.get(container)) != "starting":
+        (found,) = json.loads(engine.output("docker", "inspect", container))
+        if (state := _state(found)) != "starting":
             return state == "healthy"
         time.sleep(0.3)
     return False

@@ -211,7 +211,7 @@ def test_an_old_instance_that_fails_does_not_keep_the_next_version_away(docker: 
 def test_ctrl_c_takes_the_new_instance_along(
     docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(service: str, container: str) -> bool:
+    def interrupt(container: str) -> bool:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("local.compose_instances._becomes_healthy", interrupt)
