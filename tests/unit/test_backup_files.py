@@ -19,7 +19,7 @@ from local.errors import StackError
 from local.postgres import binary
 from local.settings import Settings
 from local.stack import Stack
-from tests.ports import own_ports
+from local.web import free_ports
 
 # Of the PostgreSQL that the embedded stack has.
 MAJOR = re.findall(r"\d+", backup._said(binary("postgres"), "--version"))[0]
@@ -62,7 +62,7 @@ def make(parent: Path, major: str = MAJOR) -> Path:
 @pytest.fixture
 def stack(tmp_path: Path) -> Stack:
     """A stack that was never started."""
-    return Stack(Settings(feira_home=tmp_path / "home", **own_ports()))
+    return Stack(Settings(feira_home=tmp_path / "home", **free_ports()))
 
 
 def restore(stack: Stack, folder: Path, *, force: bool = False) -> None:
