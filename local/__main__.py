@@ -31,7 +31,7 @@ def _run(options: argparse.Namespace) -> int:
             case "backup":
                 return commands.backup(options.folder)
             case "restore":
-                return commands.restore(options.folder, force=options.force)
+                return commands.restore(options.folder, force=options.force, closed=options.closed)
         every = {
             "run": commands.run,
             "stop": commands.stop,
@@ -58,6 +58,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     restore = every.add_parser("restore", help="put a backup where the next start finds it")
     restore.add_argument("folder", type=Path, help="the folder of the backup")
     restore.add_argument("--force", action="store_true", help="over data that is there")
+    restore.add_argument("--closed", action="store_true", help="only in containers")
     logs = every.add_parser("logs", help="follow the logs")
     logs.add_argument("process", nargs="?", help="only of this process")
     return parser.parse_args(arguments)

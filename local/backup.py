@@ -7,20 +7,21 @@ it: what the databases sent after that is sent again, from the positions that we
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tarfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg2
 from psycopg2.extras import PhysicalReplicationConnection
 from redis import Redis
 from redis.exceptions import RedisError
 
-from local import backup_files, reconcile
+from local import backup_files, reconcile, restoring
 from local.errors import StackError
 from local.postgres import HOST, Cluster, binary
 from local.progress import Silent
@@ -30,6 +31,10 @@ from local.stack import Stack
 CLUSTER = "feira.tar.gz"
 DATABASES = ("catalog", "orders")
 _REWRITE_SECONDS = 60.0
+_SAY_SECONDS = 10.0
+# Of pg_basebackup: it begins with a checkpoint, which a busy disk takes a while for.
+_SILENT_SECONDS = 120.0
+_CONNECT_SECONDS = 10
 
 
 def backup(stack: Stack, parent: Path, progress: Silent) -> Path:
@@ -66,24 +71,37 @@ def backup(stack: Stack, parent: Path, progress: Silent) -> Path:
 def restore(settings: Settings, cluster: Cluster, folder: Path, force: bool) -> None:
     """Put a backup where the next start finds it. The stack must be stopped.
 
+    A mark stands from the first deletion on until all is back, and nothing starts meanwhile.
+
     Raises StackError if there is data and not `force`; what was there is untouched unless the
-    backup's files are all whole.
+    backup's files are all whole and for this PostgreSQL.
     """
     manifest = backup_files.read(folder, "embedded")
-    backup_files.prove_base_backup(folder / CLUSTER)
+    copy = backup_files.prove_base_backup(folder / CLUSTER)
+    backup_files.check_server(folder, copy, _said(binary("postgres"), "--version"))
+    force = force or restoring.broken_off(settings)
     if any(settings.data.iterdir()) and not force:
         raise StackError(f"there is data in {settings.data}; FORCE=1 deletes it and restores")
+    restoring.begin(settings, folder)
     for path in settings.data.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     for file in sorted(folder.glob("redis-*.tar.gz")):
         _unpack(file, settings.data / file.name.removesuffix(".tar.gz"))
-    # Last, and in one step: a start takes it over only when all is there.
     unpacked = cluster.restored.with_suffix(".unpacked")
     _unpack(folder / CLUSTER, unpacked)
     (unpacked / "patroni.dynamic.json").unlink(missing_ok=True)
     note = json.dumps(manifest["databases"])
     cluster.restored_note.write_text(note, "utf-8")
     unpacked.rename(cluster.restored)
+    os.sync()
+    restoring.end(settings)
+
+
+def _said(*command: Path | str) -> str:
+    """What a program prints of itself."""
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=_SAY_SECONDS
+    ).stdout
 
 
 def _copy_redis(url: str, data: Path, file: Path) -> None:
@@ -125,6 +143,7 @@ def _copy_cluster(stack: Stack, file: Path) -> None:
         port=primary.port,
         user="replicator",
         password=stack.secrets.replicator_password,
+        connect_timeout=_CONNECT_SECONDS,
         connection_factory=PhysicalReplicationConnection,
     )
     command = [str(binary("pg_basebackup")), "--pgdata=-", "--format=tar", "--wal-method=fetch"]
@@ -135,17 +154,38 @@ def _copy_cluster(stack: Stack, file: Path) -> None:
         # The log is fetched at the end: it must not be recycled before, as long as we are here.
         slot = f"backup_{time.time_ns()}"
         cursor.execute(f"CREATE_REPLICATION_SLOT {slot} TEMPORARY PHYSICAL RESERVE_WAL")
-        done = subprocess.run(
-            command,
-            env={"PGPASSWORD": stack.secrets.replicator_password, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            stdout=target,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        raise StackError(f"pg_basebackup: {(done.stderr.splitlines() or ['failed'])[-1]}")
+        _run_while_it_grows(command, stack.secrets.replicator_password, target)
+
+
+def _run_while_it_grows(command: list[str], password: str, target: IO[bytes]) -> None:
+    """Run pg_basebackup; raises StackError if it fails, or the file does not grow for long."""
+    with subprocess.Popen(
+        command,
+        env={"PGPASSWORD": password, "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        stdout=target,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        size, grew_at = 0, time.monotonic()
+        try:
+            while not _ended(running):
+                if (now := os.fstat(target.fileno()).st_size) > size:
+                    size, grew_at = now, time.monotonic()
+                if time.monotonic() - grew_at > _SILENT_SECONDS:
+                    raise StackError(f"pg_basebackup sent nothing for {_SILENT_SECONDS:.0f} s")
+        finally:
+            running.kill()
+        assert running.stderr
+        said = running.stderr.read().splitlines()
+    if running.returncode:
+        raise StackError(f"pg_basebackup: {(said or ['failed'])[-1]}")
+
+
+def _ended(running: subprocess.Popen[str]) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        running.wait(0.2)
+    return running.returncode is not None
 
 
 def _unpack(file: Path, folder: Path) -> None:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
+import re
 import tarfile
 import tomllib
 import zlib
@@ -50,7 +52,21 @@ def complete(folder: Path, manifest: dict[str, Any]) -> Path:
     path = folder / MANIFEST
     path.touch(mode=0o600)
     path.write_text(json.dumps(document, indent=2) + "\n", "utf-8")
-    return folder.rename(folder.with_suffix(""))
+    # On the disk before it has the name that says so, and the name before anybody is told of it.
+    for each in (*files, path, folder):
+        sync(each)
+    complete = folder.rename(folder.with_suffix(""))
+    sync(complete.parent)
+    return complete
+
+
+def sync(path: Path) -> None:
+    """Have what a file holds, or which files a folder holds, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read(folder: Path, stack: str) -> dict[str, Any]:
@@ -98,16 +114,22 @@ def prove_base_backup(file: Path) -> dict[str, Any]:
     """Check a base backup against the manifest inside it, the log included.
 
     Returns:
-        `timeline`, `start` and `end`: the position that a restore of it comes to.
+        `postgres`: its major version; `timeline`, `start` and `end`: the position that a restore
+        of it comes to.
 
     Raises StackError naming what is wrong.
     """
     manifest: dict[str, Any] | None = None
+    major = ""
     found: dict[str, tuple[int, str]] = {}
     with _opened(file) as members:
         for name, content in members:
             if name == "backup_manifest":
                 manifest = json.loads(content.read())
+            elif name == "PG_VERSION":
+                text = content.read()
+                major = text.decode().strip()
+                found[name] = (len(text), hashlib.sha256(text).hexdigest())
             else:
                 found[name] = _size_and_sum(content)
     if manifest is None:
@@ -121,10 +143,26 @@ def prove_base_backup(file: Path) -> dict[str, Any]:
                 raise StackError(f"{file.name}: the log {segment} is missing")
     last = manifest["WAL-Ranges"][-1]
     return {
+        "postgres": major,
         "timeline": last["Timeline"],
         "start": manifest["WAL-Ranges"][0]["Start-LSN"],
         "end": last["End-LSN"],
     }
+
+
+def check_server(folder: Path, copy: dict[str, Any], said: str) -> None:
+    """Raises StackError if a PostgreSQL is not of the major version of a base backup.
+
+    Args:
+        copy: what `prove_base_backup` returned.
+        said: by `postgres --version`.
+    """
+    found = re.search(r"PostgreSQL\) (\d+)", said)
+    if not found or found[1] != copy["postgres"]:
+        raise StackError(
+            f"{folder} was made by PostgreSQL {copy['postgres']}, which alone can read it; here is"
+            f" {said.strip() or 'another'}"
+        )
 
 
 def prove_append_only_file(file: Path) -> None:

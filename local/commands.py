@@ -14,7 +14,7 @@ import psutil
 import psycopg2
 
 from local import logs as log_files
-from local import report
+from local import report, restoring
 from local.errors import StackError
 from local.launch import belongings
 from local.progress import Progress
@@ -202,7 +202,9 @@ def audit() -> int:
 
 def backup(parent: Path) -> int:
     """Copy the running stack into a folder of its own below `parent`."""
-    stack = _recorded(read_settings())
+    settings = read_settings()
+    restoring.refuse(settings)
+    stack = _recorded(settings)
     if stack is None:
         raise StackError("Feira is not running in this clone; `make run` starts it")
     from local.backup import backup as copy
@@ -215,8 +217,12 @@ def backup(parent: Path) -> int:
     return 0
 
 
-def restore(folder: Path, *, force: bool) -> int:
+def restore(folder: Path, *, force: bool, closed: bool) -> int:
     """Put a backup where the next `make run` finds it; the stack must be stopped."""
+    if closed:
+        raise StackError(
+            "CLOSED=1 is for ON=compose; without it a restore opens nothing, `make run` does"
+        )
     settings = read_settings()
     if settings.feira_home.exists() and any(belongings(settings.feira_home)):
         raise StackError("Feira is running in this clone: `make stop` first")

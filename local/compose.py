@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local import compose_engine as engine
+from local import compose_notes as notes
 from local.compose_backup import backup
 from local.compose_restore import restore
 from local.compose_upgrade import upgrade
@@ -67,6 +68,9 @@ def up(*options: str) -> int:
     """Make the secrets on first use, start, buy something, and say where everything is."""
     began = time.monotonic()
     engine.ensure_secrets()
+    notes.refuse_if_half_restored()
+    # From here on there are as many instances as .env says, whatever an upgrade was about to do.
+    notes.remove(notes.UPGRADE)
     if engine.run("up", "--detach", *options, "--wait", "--remove-orphans"):
         engine.run("ps", "--all")
         raise StackError(
@@ -88,11 +92,16 @@ def up(*options: str) -> int:
 def down(*, volumes: bool) -> int:
     """Remove containers and networks, and the volumes if asked."""
     engine.require_environment()
-    return engine.run("--profile", "*", "down", "--remove-orphans", *(["--volumes"] * volumes))
+    options = ["--volumes"] if volumes else []
+    engine.check("not all could be removed", "--profile", "*", "down", "--remove-orphans", *options)
+    for kind in [notes.UPGRADE, *[notes.RESTORE] * volumes]:
+        notes.remove(kind)
+    return 0
 
 
 def audit() -> int:
     """Prove the invariants from a container on the databases' networks."""
+    engine.require_environment()
     return engine.run("run", "--rm", "--no-deps", "--quiet-pull", "audit")
 
 

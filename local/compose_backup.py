@@ -19,10 +19,12 @@ from typing import Any
 
 from local import backup_files
 from local import compose_engine as engine
+from local import compose_notes as notes
 from local.errors import StackError
 
 CLUSTERS = ("orders", "catalog")
 REDIS = ("redis-carts", "redis-streams")
+_JOB_SECONDS = 120.0
 # Redis' own advice for copying its append-only files: no rewrite at work, and none may begin. What
 # was acknowledged is in the files as soon as the buffer before them is empty.
 _COPY_REDIS = """\
@@ -45,6 +47,7 @@ tar -C /data -cz --warning=no-file-changed appendonlydir || [ $? = 1 ]
 def backup(parent: Path) -> int:
     """Make a backup in a folder of its own below `parent`; nothing is left of one that fails."""
     engine.require_environment()
+    notes.refuse_if_half_restored()
     folder = backup_files.new_folder(parent)
     began = time.monotonic()
     try:
@@ -81,7 +84,7 @@ _RUN = ("run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull")
 
 
 def _job(name: str) -> str:
-    return engine.output("docker", "compose", *_RUN, name)
+    return engine.output("docker", "compose", *_RUN, name, seconds=_JOB_SECONDS)
 
 
 def nodes() -> dict[str, list[str]]:

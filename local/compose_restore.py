@@ -14,10 +14,14 @@ from typing import Any
 
 from local import backup_files, compose_backup
 from local import compose_engine as engine
+from local import compose_notes as notes
 from local.errors import StackError
 
 _UP = ("up", "--detach", "--no-build", "--wait")
 _RUN = ("run", "--rm", "--no-deps", "--no-TTY", "--quiet-pull")
+_JOB_SECONDS = 120.0
+# It gives back the stock of one order after the other.
+_RECONCILE_SECONDS = 1800.0
 # Deleted with everything that is not the gateway's certificate.
 _KEPT = {"gateway-tls"}
 
@@ -25,8 +29,11 @@ _KEPT = {"gateway-tls"}
 def restore(folder: Path, *, force: bool) -> dict[str, Any]:
     """Put a backup back, up to services that could serve: the gateway and the background stay away.
 
+    From the first deletion on, until all is back, a note stands that keeps everybody else away.
+
     Args:
-        force: over a system that has data, all of which is deleted.
+        force: over a system that has data, all of which is deleted. What an earlier restore has
+            left half done needs no leave.
 
     Returns:
         The manifest of the backup.
@@ -35,16 +42,20 @@ def restore(folder: Path, *, force: bool) -> dict[str, Any]:
     """
     began = time.monotonic()
     manifest = backup_files.read(folder, "compose")
-    for cluster in compose_backup.CLUSTERS:
+    copies = [
         backup_files.prove_base_backup(folder / f"{cluster}.tar.gz")
+        for cluster in compose_backup.CLUSTERS
+    ]
     _say(began, f"{folder.name} is whole: taken {manifest['began_at']} by {manifest['version']}")
     engine.ensure_secrets()
     volumes = _data_volumes()
-    if volumes and not force:
+    if volumes and not force and notes.read(notes.RESTORE) is None:
         raise StackError(
             f"there is data in {', '.join(volumes)}; FORCE=1 deletes it all and restores over it"
         )
     engine.check("the images could not be built", "build", "--quiet")
+    _check_server(folder, copies)
+    notes.write(notes.RESTORE, str(folder))
     _empty(volumes)
     _put_back(folder)
     _say(began, "unpacked, and proved against the manifest of each copy")
@@ -56,7 +67,16 @@ def restore(folder: Path, *, force: bool) -> dict[str, Any]:
     _say(began, "migrated, services ready")
     _reconcile(manifest)
     _say(began, "the databases agree")
+    notes.remove(notes.RESTORE)
     return manifest
+
+
+def _check_server(folder: Path, copies: list[dict[str, Any]]) -> None:
+    """Raises StackError if the PostgreSQL of the image cannot read the copies."""
+    command = ("--entrypoint", "postgres", "base-backup", "--version")
+    said = engine.output("docker", "compose", *_RUN, *command, seconds=_JOB_SECONDS)
+    for copy in copies:
+        backup_files.check_server(folder, copy, said)
 
 
 def _data_volumes() -> list[str]:
@@ -91,7 +111,11 @@ def _open_services() -> None:
 def _reconcile(manifest: dict[str, Any]) -> None:
     """Have the catalog and orders agree about what happened between their two copies."""
     given = json.dumps({"databases": manifest["databases"], "since": manifest["began_at"]})
-    found = json.loads(engine.output("docker", "compose", *_RUN, "reconcile", given=given))
+    found = json.loads(
+        engine.output(
+            "docker", "compose", *_RUN, "reconcile", given=given, seconds=_RECONCILE_SECONDS
+        )
+    )
     print(
         f"Stock of {found['released']} orders that are not in the backup was given back; "
         f"{len(found['cancel'])} orders are cancelled again"

@@ -9,7 +9,7 @@ from dataclasses import fields
 from local.errors import StackError
 from local.secrets import Secrets, write_private
 
-__all__ = ["MAKERS", "completed", "write_private"]
+__all__ = ["MAKERS", "OF_ROLES", "completed", "missing", "write_private"]
 
 _HEAD = """\
 # Made by `make up`. Keep it: the data in the volumes was made with these secrets.
@@ -35,20 +35,39 @@ def _makers() -> dict[str, Callable[[], str]]:
 MAKERS = _makers()
 
 
+# What roles of the databases are given when their data is made: .env and the data have to agree.
+OF_ROLES = frozenset(
+    {
+        *("POSTGRES_PASSWORD", "REPLICATOR_PASSWORD", "REWINDER_PASSWORD", "AUDITOR_PASSWORD"),
+        *("CATALOG_OWNER_PASSWORD", "CATALOG_PASSWORD"),
+        *("ORDERS_OWNER_PASSWORD", "ORDERS_PASSWORD"),
+    }
+)
+
+
+def missing(text: str) -> list[str]:
+    """Names of the secrets that the text of .env lacks, or has empty."""
+    return [name for name in MAKERS if not _known(text).get(name)]
+
+
 def completed(text: str) -> str:
     """The text of .env with every secret in it; those that are missing or empty are made up.
 
     Raises StackError naming a secret with a character that would mean something else somewhere.
     """
-    known = {name: value.strip() for name, value in _LINE.findall(text)}
+    known = _known(text)
     for name in MAKERS:
         if known.get(name) and not _PLAIN.fullmatch(known[name]):
             raise StackError(f"{name} in .env: only letters, digits and . _ ~ = - can be used")
-    missing = {name: maker() for name, maker in MAKERS.items() if not known.get(name)}
-    if not missing:
+    made = {name: MAKERS[name]() for name in missing(text)}
+    if not made:
         return text
-    for name in [name for name in missing if name in known]:
-        text = re.sub(rf"(?m)^{name}=.*$", f"{name}={missing.pop(name)}", text)
-    lines = [f"{name}={value}\n" for name, value in missing.items()]
+    for name in [name for name in made if name in known]:
+        text = re.sub(rf"(?m)^{name}=.*$", f"{name}={made.pop(name)}", text)
+    lines = [f"{name}={value}\n" for name, value in made.items()]
     start = f"{text.rstrip()}\n" if text.strip() else _HEAD
     return "".join([start, "\n" * bool(lines), *lines])
+
+
+def _known(text: str) -> dict[str, str]:
+    return {name: value.strip() for name, value in _LINE.findall(text)}

@@ -12,12 +12,13 @@ import time
 from typing import Any
 
 from local import compose_engine as engine
+from local import compose_instances as instances
+from local import compose_notes as notes
 from local.compose_backup import nodes
 from local.errors import StackError
 
-# Without --no-deps Compose would replace, with a container, all that depend on it: the gateway too.
+# Of jobs. Without --no-deps Compose would replace all that depend on one: the gateway too.
 _UP = ("up", "--no-build", "--no-deps")
-_UP_AND_WAIT = (*_UP, "--detach", "--wait")
 _MIGRATIONS = ("catalog-migrate", "orders-migrate")
 _SEEDS = ("catalog-seed", "orders-seed")
 # Those that others call before those that call them.
@@ -27,39 +28,60 @@ _SINGLE = ("etcd", "redis-carts", "redis-streams", "gateway")
 # A migration gives up rather than have the shop queue behind it, and is tried again.
 _ATTEMPTS = 5
 _MEMBERS_SECONDS = 120.0
+_SWITCHOVER_SECONDS = 120.0
+# Patroni that asks etcd in vain gives up after ten.
+_LIST_SECONDS = 20.0
 
 
 def upgrade() -> int:
     """Replace everything that is not what docker-compose.yml and the images now say."""
-    engine.require_environment()
+    engine.require_environment(complete=False)
     engine.ensure_secrets()
+    notes.refuse_if_half_restored()
     began = time.monotonic()
-    if not _containers("gateway"):
+    if not instances.containers("gateway") and not instances.containers("catalog"):
         raise StackError("Feira does not run; `make up` starts the version in this clone")
     engine.check("the images could not be built; nothing was changed", "build", "--quiet")
     _say(began, "images built")
     for job in _MIGRATIONS:
         _run_to_its_end(job)
     _say(began, "schemas migrated")
-    counts = {service: len(_containers(service)) for service in _INSTANCES}
-    for service in _INSTANCES:
-        _say(began, f"{service}: {_replace_instances(service)} instances replaced")
+    counts = _counts()
+    for service, count in counts.items():
+        _say(began, f"{service}: {_replace_instances(service, count)} instances replaced")
     for service in _BACKGROUND:
-        _replace(service)
+        instances.replace(service)
     for job in (*_SEEDS, "certificate"):
         _run_to_its_end(job)
     _say(began, "background processes replaced, first data loaded")
     for cluster, members in nodes().items():
         _say(began, f"cluster {cluster}: {_replace_nodes(members)} nodes replaced")
-    replaced = [service for service in _SINGLE if _replace(service)]
+    replaced = [service for service in _SINGLE if instances.replace(service)]
     _say(began, f"replaced with a gap: {', '.join(replaced) or 'nothing'}")
     scale = [f"--scale={service}={count}" for service, count in counts.items()]
     engine.check(
         "not everything became healthy",
         *("up", "--detach", "--no-build", "--no-recreate", "--wait", "--remove-orphans", *scale),
     )
+    notes.remove(notes.UPGRADE)
     _say(began, "upgraded")
     return 0
+
+
+def _counts() -> dict[str, int]:
+    """How many instances of each service there are to be: as many as there were, and noted so.
+
+    An upgrade that was broken off has left its note, and up to one instance too many.
+    """
+    found = {service: len(instances.containers(service)) for service in _INSTANCES}
+    noted = json.loads(notes.read(notes.UPGRADE) or "{}")
+    counts = {
+        service: count - 1 if count - 1 == noted.get(service) else count
+        for service, count in found.items()
+    }
+    if counts != noted:
+        notes.write(notes.UPGRADE, json.dumps(counts))
+    return counts
 
 
 def _run_to_its_end(job: str) -> None:
@@ -69,47 +91,37 @@ def _run_to_its_end(job: str) -> None:
     raise StackError(f"{job} failed {_ATTEMPTS} times; what is not replaced yet goes on serving")
 
 
-def _replace_instances(service: str) -> int:
-    """Start a new instance and let an old one go, until none is old; how many there were."""
-    count = len(_containers(service))
-    old = _outdated(service)
+def _replace_instances(service: str, count: int) -> int:
+    """Start a new instance and let an old one go, until none is old; how many there were.
+
+    What an upgrade that was broken off has left is made use of, or removed.
+    """
+    instances.discard_failing_successors(service)
+    old = instances.outdated(service)
     for container in old:
-        engine.check(
-            f"the new {service} did not become healthy; the old instances go on serving",
-            *_UP_AND_WAIT,
-            "--no-recreate",
-            f"--scale={service}={count + 1}",
-            service,
-        )
-        engine.output("docker", "stop", container)
-        engine.output("docker", "rm", container)
+        if len(instances.containers(service)) <= count:
+            instances.start_another(service)
+        instances.let_go(container)
     return len(old)
-
-
-def _replace(service: str) -> bool:
-    """Have Compose replace a service of one instance, if it is not what it should be."""
-    if _containers(service) and not _outdated(service):
-        return False
-    engine.check(f"the new {service} did not become healthy", *_UP_AND_WAIT, service)
-    return True
 
 
 def _replace_nodes(members: list[str]) -> int:
     """Replace the standbys of a cluster, hand over to one of them, replace the former primary."""
-    old = [node for node in members if _outdated(node)]
+    old = [node for node in members if instances.outdated(node)]
     if not old:
         return 0
     leader = _leader(members)
     for node in [node for node in old if node != leader]:
-        _replace(node)
+        instances.replace(node)
         _wait_until_whole(members)
     if leader in old:
         others = [node for node in members if node != leader]
         if others:
             command = ("patronictl", "switchover", "--leader", leader, "--candidate", others[0])
-            engine.check("no switchover", "exec", "-T", leader, *command, "--force")
+            options = ("exec", "-T", leader, *command, "--force")
+            engine.check("no switchover", *options, seconds=_SWITCHOVER_SECONDS)
             _wait_until_whole(members)
-        _replace(leader)
+        instances.replace(leader)
         _wait_until_whole(members)
     return len(old)
 
@@ -139,39 +151,12 @@ def _members(members: list[str]) -> list[dict[str, Any]]:
     for node in members:
         command = ("docker", "compose", "exec", "-T", node, "patronictl", "list", "-f", "json")
         try:
-            text = engine.output(*command)
+            text = engine.output(*command, seconds=_LIST_SECONDS)
         except StackError:
             continue
         found: list[dict[str, Any]] = json.loads(text[text.index("[") :])
         return found
     return []
-
-
-def _containers(service: str) -> list[str]:
-    """Ids of the containers of a service, ended ones too, the oldest first."""
-    ids = engine.output("docker", "compose", "ps", "--all", "--quiet", service).split()
-    return [each["Id"] for each in sorted(_inspected(ids), key=lambda each: each["Created"])]
-
-
-def _outdated(service: str) -> list[str]:
-    """Those of them that Compose would replace: another image, or another definition."""
-    image = engine.project("--profile", "*")["services"][service]["image"]
-    wanted = (
-        engine.output("docker", "image", "inspect", "--format", "{{.Id}}", image),
-        engine.output("docker", "compose", "config", "--hash", service).split()[-1],
-    )
-    return [
-        each["Id"]
-        for each in _inspected(_containers(service))
-        if (each["Image"], each["Config"]["Labels"]["com.docker.compose.config-hash"]) != wanted
-    ]
-
-
-def _inspected(ids: list[str]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (
-        json.loads(engine.output("docker", "inspect", *ids)) if ids else []
-    )
-    return found
 
 
 def _say(began: float, text: str) -> None:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from local import gateway, locks, postgres, reconcile, redis
+from local import gateway, locks, postgres, reconcile, redis, restoring
 from local.command_line import CommandLine
 from local.databases import ensure_roles_and_databases
 from local.errors import StackError
@@ -104,6 +104,7 @@ class Stack:
 
         Raises StackError after having stopped again whatever was started.
         """
+        restoring.refuse(self.settings)
         with self._alone():
             try:
                 self._start()

@@ -15,6 +15,9 @@ threads = int(os.environ.get("THREADS", "16"))
 keepalive = 75
 graceful_timeout = 20
 timeout = 60
+# Loaded before the port is opened: until then the gateway is refused, and asks another instance. A
+# worker is forked from what was loaded, so nothing may connect or start a thread before that.
+preload_app = True
 # The gateway escapes paths anew, which can make them longer than they came.
 limit_request_line = 8190
 # Nobody but the gateway can reach a service, and it overwrites what clients say of themselves.

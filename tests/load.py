@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import time
@@ -29,6 +30,12 @@ class Log:
     orders: list[tuple[float, Account, dict[str, Any]]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
+    def note(self, kind: str, method: str, path: str, status: int, text: str) -> None:
+        """Note how a request ended; a status of 0 is no answer at all."""
+        self.answers.append((time.monotonic(), f"{kind} {method} {path}", status))
+        if not _good(status):
+            self.complaints.append(f"{datetime.now(UTC):%T.%f} {method} {path} {text}")
+
     def failures(self, kind: str = "") -> list[tuple[float, str, int]]:
         """Requests without a usable answer: 5xx, or 0 for none at all."""
         return [each for each in self.answers if each[1].startswith(kind) and not _good(each[2])]
@@ -48,12 +55,16 @@ def _good(status: int) -> bool:
 
 
 @contextmanager
-def load(shop: Shop, shoppers: int, pause: float) -> Iterator[Log]:
+def load(
+    shop: Shop, shoppers: int, pause: float, *, readers: int = 0, rate: float = 1.0
+) -> Iterator[Log]:
     """Shoppers at work until the end of the block.
 
     Args:
         shoppers: how many there are; each reads, fills a cart and buys, in turn.
         pause: seconds between two requests of one of them.
+        readers: how many only read, in turn, what each of the three services has.
+        rate: their requests a second, all in all.
     """
     log = Log()
     product = shop.new_product(stock=1_000_000)["id"]
@@ -62,6 +73,9 @@ def load(shop: Shop, shoppers: int, pause: float) -> Iterator[Log]:
         threading.Thread(target=_shop_on, args=(shop, log, user, product, pause), daemon=True)
         for user in people
     ]
+    for _ in range(readers):
+        visitor = (shop, log, shop.new_user(), product, readers / rate)
+        threads.append(threading.Thread(target=_look_around, args=visitor, daemon=True))
     for thread in threads:
         thread.start()
     try:
@@ -72,6 +86,27 @@ def load(shop: Shop, shoppers: int, pause: float) -> Iterator[Log]:
             thread.join(timeout=60)
 
 
+def _look_around(shop: Shop, log: Log, user: Account, product: int, interval: float) -> None:
+    paths = (
+        (f"/api/products/{product}", PAST_THE_CACHE),
+        (f"/api/carts/{shop.new_cart((product, 1))}", {}),
+        ("/api/orders?limit=1", user.headers),
+    )
+    due = time.monotonic()
+    with httpx.Client(base_url=shop.stack.url, timeout=30, trust_env=False) as http:
+        for path, headers in itertools.cycle(paths):
+            # By the clock: a slow answer is made up for, as far as one connection can.
+            due = max(due + interval, time.monotonic() - 1)
+            if log.stop.wait(max(0.0, due - time.monotonic())):
+                return
+            try:
+                answer = http.get(path, headers=headers)
+            except httpx.HTTPError as error:
+                log.note("read", "GET", path, 0, repr(error))
+            else:
+                log.note("read", "GET", path, answer.status_code, answer.text)
+
+
 def _shop_on(shop: Shop, log: Log, user: Account, product: int, pause: float) -> None:
     with httpx.Client(base_url=shop.stack.url, timeout=30, trust_env=False) as http:
 
@@ -80,12 +115,9 @@ def _shop_on(shop: Shop, log: Log, user: Account, product: int, pause: float) ->
             try:
                 answer = http.request(method, path, **extra)
             except httpx.HTTPError as error:
-                log.complaints.append(f"{datetime.now(UTC):%T.%f} {method} {path} {error!r}")
-                log.answers.append((time.monotonic(), f"{kind} {method} {path}", 0))
+                log.note(kind, method, path, 0, repr(error))
                 return None
-            log.answers.append((time.monotonic(), f"{kind} {method} {path}", answer.status_code))
-            if not _good(answer.status_code):
-                log.complaints.append(f"{datetime.now(UTC):%T.%f} {method} {path} {answer.text}")
+            log.note(kind, method, path, answer.status_code, answer.text)
             return answer if answer.is_success else None
 
         while not log.stop.is_set():

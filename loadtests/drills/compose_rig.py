@@ -54,8 +54,7 @@ class ComposeRig:
             raise StackError(
                 f"{', '.join(missing)} of {self._project} is not there: `make up` first"
             )
-        published = self._run("docker", "compose", "port", "gateway", "8080").strip()
-        self.url = f"http://127.0.0.1:{published.rpartition(':')[2]}"
+        self.url = url_of(self._run("docker", "compose", "port", "gateway", "8080").strip())
         self._links = {part: self._networks(part) for part in (*_PARTS, *self.catalog_instances())}
         self._addresses: dict[str, str] = {}
 
@@ -213,3 +212,11 @@ class ComposeRig:
             raise StackError("docker is not installed") from None
         except subprocess.TimeoutExpired:
             raise StackError(f"`{' '.join(command[:4])}` took more than {_SECONDS} s") from None
+
+
+def url_of(published: str) -> str:
+    """Where a port that Docker publishes (`host:port`, as LISTEN_ADDRESS has it) is reached."""
+    host, _, port = published.rpartition(":")
+    everywhere = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "::": "[::1]"}  # noqa: S104
+    host = everywhere.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask
 
@@ -15,9 +16,10 @@ def register(app: Flask, ports: Ports) -> None:
     """Add the commands to the app."""
 
     @app.cli.command("background")
-    def run_background() -> None:
+    @background.heartbeat_option
+    def run_background(heartbeat: Path | None) -> None:
         """Keep the views of products fresh, and take out of carts what was bought."""
-        background.run(loops(ports))
+        background.run(loops(ports), heartbeat)
 
 
 def loops(ports: Ports) -> list[background.Loop]:

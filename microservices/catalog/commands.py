@@ -39,9 +39,10 @@ def register(app: Flask, ports: Ports) -> None:
         click.echo(f"catalog: {added} products added")
 
     @app.cli.command("background")
-    def run_background() -> None:
+    @background.heartbeat_option
+    def run_background(heartbeat: Path | None) -> None:
         """Relay events, settle reservations by order events, sweep expired ones."""
-        background.run(loops(ports))
+        background.run(loops(ports), heartbeat)
 
 
 def loops(ports: Ports) -> list[background.Loop]:

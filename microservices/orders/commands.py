@@ -57,9 +57,10 @@ def register(app: Flask, ports: Ports) -> None:
         click.echo(f"orders: {len(order_ids)} cancelled")
 
     @app.cli.command("background")
-    def run_background() -> None:
+    @background.heartbeat_option
+    def run_background(heartbeat: Path | None) -> None:
         """Relay events, recover unfinished checkouts, forget old keys."""
-        background.run(loops(ports))
+        background.run(loops(ports), heartbeat)
 
 
 def _cancel(ports: Ports, order_id: str) -> None:

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import structlog
@@ -59,7 +60,6 @@ class LoginLimit:
         )
         shared = RedisStorage("redis://", connection_pool=pool, key_prefix=PREFIX)
         self._shared = MovingWindowRateLimiter(shared)
-        self._local = MovingWindowRateLimiter(MemoryStorage())
         self._secret = secret.encode()
         self._per_account = RateLimitItemPerMinute(per_account, namespace="account")
         self._per_address = RateLimitItemPerMinute(per_address, namespace="address")
@@ -96,6 +96,11 @@ class LoginLimit:
                 self._redis_away_until = time.monotonic() + RETRY_REDIS_SECONDS
                 log.warning("login_limit_counts_locally", error=type(error).__name__)
         return question(self._local)
+
+    @cached_property
+    def _local(self) -> MovingWindowRateLimiter:
+        # It starts a thread, which none may do before gunicorn has forked its workers.
+        return MovingWindowRateLimiter(MemoryStorage())
 
     def _hash(self, text: str) -> str:
         return hmac.digest(self._secret, text.encode(), "sha256").hex()[:32]

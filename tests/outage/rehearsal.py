@@ -58,9 +58,6 @@ def _doubled(text: str, plans: Path) -> str:
     """What the launcher of a process reads, with the double in orders' place."""
     spec = json.loads(text)
     spec["command"] = [part.replace("orders.app", DOUBLE) for part in spec["command"]]
-    if "gunicorn" in spec["command"]:
-        # A worker that was killed is followed at once: hundreds of deaths take minutes, not hours.
-        spec["command"].insert(-1, "--preload")
     spec["environment"]["PYTHONPATH"] += f":{REPOSITORY}"
     spec["environment"]["CRASH_PLANS"] = str(plans)
     # As in production; elsewhere in the tests they are made cheap.

@@ -82,6 +82,12 @@ def test_only_the_gateway_publishes_ports_or_is_on_a_network_that_leads_out() ->
     ]
 
 
+def test_everything_that_stays_has_a_health_check() -> None:
+    staying = {name for name, each in SERVICES.items() if each["restart"] == "unless-stopped"}
+    assert {"gateway", "catalog", "cart-background", "etcd"} <= staying
+    assert [name for name in staying if "healthcheck" not in SERVICES[name]] == []
+
+
 def test_a_first_start_makes_every_secret_and_the_second_changes_nothing() -> None:
     made = compose_secrets.completed("")
     values = dict(re.findall(r"(?m)^([A-Z_]+)=(.+)$", made))
