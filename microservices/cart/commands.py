@@ -22,16 +22,22 @@ def register(app: Flask, ports: Ports) -> None:
 
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of the cart beside its requests."""
-    redis = bus.connect(ports.settings.event_bus_url)
-    member = ports.settings.instance
-    views = bus.Consumer(redis, "catalog", "cart", member, ports.products.on_catalog_event)
-    orders = bus.Consumer(
-        redis, "orders", "cart", member, lambda event: settlement.on_order_event(ports, event)
-    )
+    views = _consumer(ports, "catalog", ports.products.on_catalog_event)
+    orders = _consumer(ports, "orders", lambda event: settlement.on_order_event(ports, event))
     return [
         background.Loop("views", _when_carts_answer(ports, views), 0),
         background.Loop("settlement", _when_carts_answer(ports, orders), 0),
     ]
+
+
+def _consumer(ports: Ports, service: str, handle: bus.Handler) -> bus.Consumer:
+    return bus.consumer(
+        ports.settings.event_bus_url,
+        service=service,
+        group="cart",
+        member=ports.settings.instance,
+        handle=handle,
+    )
 
 
 def _when_carts_answer(ports: Ports, consumer: bus.Consumer) -> Callable[[], bool]:

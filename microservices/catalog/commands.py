@@ -46,15 +46,14 @@ def register(app: Flask, ports: Ports) -> None:
 
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of the catalog beside its requests."""
-    redis = bus.connect(ports.settings.event_bus_url)
-    publisher = bus.Publisher(redis, "catalog")
-    relay = Relay(ports.database.primary, f"/{ports.branch}/catalog", {"bus": publisher.publish})
-    consumer = bus.Consumer(
-        redis,
-        "orders",
-        "catalog",
-        ports.settings.instance,
-        lambda event: settlement.on_order_event(ports, event),
+    publisher = bus.publisher(ports.settings.event_bus_url, "catalog")
+    relay = Relay(ports.database.statements, f"/{ports.branch}/catalog", {"bus": publisher.publish})
+    consumer = bus.consumer(
+        ports.settings.event_bus_url,
+        service="orders",
+        group="catalog",
+        member=ports.settings.instance,
+        handle=lambda event: settlement.on_order_event(ports, event),
     )
 
     def trim() -> bool:

@@ -27,7 +27,7 @@ PRUNE_BATCH = 5000
 # Any number will do as long as it is only used here; one relay per database holds it.
 RELAY_LOCK = 0x0FE1_2A01
 
-Sink = Callable[[Sequence[Event]], None]
+Sink = Callable[[Sequence[Event]], object]
 
 log = structlog.get_logger()
 

@@ -74,8 +74,7 @@ def _cancel(ports: Ports, order_id: str) -> None:
 
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of orders beside its requests."""
-    redis = bus.connect(ports.settings.event_bus_url)
-    publisher = bus.Publisher(redis, "orders")
+    publisher = bus.publisher(ports.settings.event_bus_url, "orders")
     source = f"/{ports.settings.node_name}/orders"
     relay = Relay(ports.database.primary, source, {"bus": publisher.publish})
 

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 from redis.retry import Retry
-from sqlalchemy.exc import InterfaceError, OperationalError
 
+from chassis.bus.port import AWAY, MOST_ATTEMPTS, DataLost, Handler
 from chassis.events import Event
-from chassis.problems import Unavailable
-
-Handler = Callable[[Event], None]
 
 READ_COUNT = 100
 BLOCK_MILLISECONDS = 1000
 CLAIM_IDLE_MILLISECONDS = 30_000
-MOST_ATTEMPTS = 10
-# What a handler raises when a store or a service that it needs cannot be asked.
-AWAY = (Unavailable, RedisError, OperationalError, InterfaceError)
 
 log = structlog.get_logger()
 
 
+@functools.cache
 def connect(url: str) -> Redis:
-    """A client with bounded waits. Nothing connects before its first command.
+    """The process's client of a bus, with bounded waits; nothing connects before its first command.
 
     It repeats nothing by itself: the loops that use it do, with a pause.
     """
@@ -47,22 +43,47 @@ def stream_of(service: str) -> str:
     return f"events:{service}"
 
 
+# KEYS: the stream. ARGV: the position that it must have reached, or "", then the events.
+# Answers {"kept", its position now} or {"lost", its last event or ""}. A stream that was lost
+# begins at 0-0 again, and one whose end was lost is below where it had been.
+PUBLISH = """
+local last, tail = '0-0', ''
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  local info = redis.call('XINFO', 'STREAM', KEYS[1])
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then last = info[i + 1] end
+    if info[i] == 'last-entry' and info[i + 1] then tail = info[i + 1][2][2] end
+  end
+end
+if ARGV[1] ~= '' then
+  local ms, n = last:match('^(%d+)-(%d+)$')
+  local wanted_ms, wanted_n = ARGV[1]:match('^(%d+)-(%d+)$')
+  ms, n, wanted_ms, wanted_n = tonumber(ms), tonumber(n), tonumber(wanted_ms), tonumber(wanted_n)
+  if ms < wanted_ms or (ms == wanted_ms and n < wanted_n) then return {'lost', tail} end
+end
+for i = 2, #ARGV do last = redis.call('XADD', KEYS[1], '*', 'event', ARGV[i]) end
+return {'kept', last}
+"""
+
+
 class Publisher:
     """The sink of a service's outbox relay."""
 
     def __init__(self, redis: Redis, service: str) -> None:
         self._redis = redis
         self._stream = stream_of(service)
+        self._publish = redis.register_script(PUBLISH)
 
-    def publish(self, events: Sequence[Event]) -> None:
-        """Append a batch in order; returns once Redis has taken all of it."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for event in events:
-            pipeline.xadd(self._stream, {"event": json.dumps(event.document())})
-        pipeline.execute()
+    def publish(self, events: Sequence[Event], after: str | None = None) -> str:
+        """See `port.Publisher`; a batch is appended whole, or not at all when data was lost."""
+        documents = [json.dumps(event.document()) for event in events]
+        answer: Any = self._publish([self._stream], [after or "", *documents])
+        if answer[0] == "lost":
+            raise DataLost(json.loads(answer[1])["id"] if answer[1] else None)
+        return str(answer[1])
 
     def trim(self) -> None:
-        """Forget what every consumer group has acknowledged, and nothing above it."""
+        """See `port.Publisher`."""
         groups: list[dict[str, Any]] = self._redis.xinfo_groups(self._stream)
         floors = []
         for group in groups:
@@ -80,9 +101,7 @@ def _position(entry_id: str) -> tuple[int, int]:
 class Consumer:
     """One member of a consumer group on one service's stream.
 
-    Events are handled in order, and acknowledged after their effect, so an event may come again
-    after a crash: handlers are idempotent. One that fails `MOST_ATTEMPTS` times is set aside in
-    the stream `dead:<group>` with the reason.
+    What another member left for 30 s is taken over. Dead letters are in the stream `dead:<group>`.
     """
 
     def __init__(
@@ -97,13 +116,16 @@ class Consumer:
         self._ready = False
 
     def cycle(self) -> bool:
-        """Handle what is there, waiting up to a second for it; True when something was."""
+        """See `port.Consumer`."""
         if not self._ready:
             self._create_group()
         entries = self._own_unfinished() or self._abandoned() or self._new()
         for entry_id, fields in entries:
             self._take(entry_id, fields)
         return bool(entries)
+
+    def close(self) -> None:
+        """Nothing to give back: what it had not finished is taken over once it was left long."""
 
     def _create_group(self) -> None:
         try:
