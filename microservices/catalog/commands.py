@@ -9,10 +9,9 @@ from flask import Flask
 
 from catalog import seeding, settlement, sweeper
 from catalog.ports import Ports
-from chassis import background, bus, migrations
+from chassis import background, bus, inbox, migrations
 from chassis.outbox import Relay
 
-RELAY_POLL_SECONDS = 0.1
 TRIM_SECONDS = 60.0
 HOUSEKEEPING_SECONDS = 600.0
 
@@ -47,7 +46,7 @@ def register(app: Flask, ports: Ports) -> None:
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of the catalog beside its requests."""
     publisher = bus.publisher(ports.settings.event_bus_url, "catalog")
-    relay = Relay(ports.database.statements, f"/{ports.branch}/catalog", {"bus": publisher.publish})
+    relay = Relay(ports.database.statements, f"/{ports.branch}/catalog", {"bus": publisher})
     consumer = bus.consumer(
         ports.settings.event_bus_url,
         service="orders",
@@ -61,9 +60,12 @@ def loops(ports: Ports) -> list[background.Loop]:
         return False
 
     return [
-        background.Loop("relay", relay.cycle, RELAY_POLL_SECONDS),
+        background.Loop("relay", relay.duty, 0),
         background.Loop("settlement", consumer.cycle, 0),
         background.Loop("sweeper", lambda: sweeper.sweep(ports), ports.settings.sweep_seconds),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
+        background.Loop(
+            "inbox", lambda: inbox.prune(ports.database.statements), HOUSEKEEPING_SECONDS
+        ),
         background.Loop("trim", trim, TRIM_SECONDS),
     ]
