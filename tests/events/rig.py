@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 import psycopg2
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
-from chassis import outbox
+from chassis import inbox, outbox
 from chassis.clock import SystemClock
 from chassis.events import Event
 from chassis.ids import new_id
@@ -69,11 +71,24 @@ def write(dsn: str, *subjects: str) -> list[str]:
     return ids
 
 
-def event(subject: str = "one", version: int = 1, **data: object) -> Event:
+def first_time_in(
+    dsn: str, taken: Event, *, consumer: str = "tests", commit: bool = True
+) -> bool:
+    """Whether the inbox says that an event is new."""
+    engine = create_engine(
+        "postgresql+psycopg2://", creator=connector(dsn, "read-write", "t"), poolclass=NullPool
+    )
+    with Session(engine) as session:
+        first = inbox.first_time(session, consumer, taken)
+        (session.commit if commit else session.rollback)()
+        return first
+
+
+def event(subject: str = "one", version: int = 1, lamport: int = 1) -> Event:
     """An event that no outbox wrote."""
     now = SystemClock().now().isoformat()
-    told = {"version": version, **data}
-    return Event(new_id(), "/matriz/things", "thing.changed", subject, now, version, told)
+    told = {"version": version}
+    return Event(new_id(), "/matriz/things", "thing.changed", subject, now, lamport, told)
 
 
 class Recorder:
