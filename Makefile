@@ -68,10 +68,11 @@ lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--up
 	@test -x .venv/lock/bin/pip-compile || { $(PYTHON) -m venv --without-pip .venv/lock && \
 		$(PYTHON) -m pip --python .venv/lock/bin/python install --quiet pip pip-tools; }
 	$(COMPILE) -o requirements/services.txt pyproject.toml
+	$(COMPILE) --extra kafka -c requirements/services.txt -o requirements/kafka.txt pyproject.toml
 	$(COMPILE) --extra local -c requirements/services.txt -o requirements/local.txt pyproject.toml
 	$(COMPILE) --extra local --extra load -c requirements/local.txt -o requirements/load.txt \
 		pyproject.toml
-	$(COMPILE) --extra local --extra load --extra dev -c requirements/load.txt \
+	$(COMPILE) --extra local --extra load --extra kafka --extra dev -c requirements/load.txt \
 		-o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/local.txt -o postgres/requirements.txt postgres/requirements.in
 

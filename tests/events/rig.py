@@ -71,9 +71,7 @@ def write(dsn: str, *subjects: str) -> list[str]:
     return ids
 
 
-def first_time_in(
-    dsn: str, taken: Event, *, consumer: str = "tests", commit: bool = True
-) -> bool:
+def first_time_in(dsn: str, taken: Event, *, consumer: str = "tests", commit: bool = True) -> bool:
     """Whether the inbox says that an event is new."""
     engine = create_engine(
         "postgresql+psycopg2://", creator=connector(dsn, "read-write", "t"), poolclass=NullPool

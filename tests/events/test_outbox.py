@@ -159,9 +159,7 @@ def test_nobody_rings_while_the_relay_is_awake(dsn: str) -> None:
         wait_until(lambda: listener.poll() or listener.notifies, 5)
 
 
-def test_the_relay_comes_back_after_its_server_did(
-    postgres: PostgresServer, dsn: str
-) -> None:
+def test_the_relay_comes_back_after_its_server_did(postgres: PostgresServer, dsn: str) -> None:
     sink = Recorder()
     with Running(relay(dsn, sink).duty) as running:
         wait_until(lambda: value(dsn, "SELECT asleep FROM outbox_relay"), 10)

@@ -1,7 +1,7 @@
 """The event bus: a port with two implementations, chosen by the scheme of EVENT_BUS_URL.
 
 `redis://` is Redis Streams, `kafka://host:9092[,host:9092]` is Apache Kafka. Both keep the same
-contract (`tests/bus/suite.py`): events of one subject are handled in order, each at least once,
+contract (`tests/events/suite.py`): events of one subject are handled in order, each at least once,
 acknowledged after its effect; one that keeps failing is set aside as a dead letter.
 """
 
@@ -13,7 +13,9 @@ from chassis.bus.port import (
     BusAway,
     Consumer,
     DataLost,
+    DeadLetters,
     Handler,
+    Letter,
     Publisher,
 )
 
@@ -23,9 +25,12 @@ __all__ = [
     "BusAway",
     "Consumer",
     "DataLost",
+    "DeadLetters",
     "Handler",
+    "Letter",
     "Publisher",
     "consumer",
+    "dead_letters",
     "publisher",
 ]
 
@@ -65,3 +70,14 @@ def consumer(url: str, *, service: str, group: str, member: str, handle: Handler
     from chassis.bus import redis_streams
 
     return redis_streams.Consumer(redis_streams.connect(url), service, group, member, handle)
+
+
+def dead_letters(url: str, group: str) -> DeadLetters:
+    """What a group has set aside. Nothing connects before the first call."""
+    if url.startswith(KAFKA):
+        from chassis.bus import kafka_letters
+
+        return kafka_letters.DeadLetters(url, group)
+    from chassis.bus import redis_streams
+
+    return redis_streams.DeadLetters(redis_streams.connect(url), group)

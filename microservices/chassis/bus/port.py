@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from redis.exceptions import RedisError
@@ -13,7 +14,7 @@ from chassis.problems import Unavailable
 
 Handler = Callable[[Event], None]
 
-MOST_ATTEMPTS = 10
+MOST_ATTEMPTS = 5
 
 
 class BusAway(Unavailable):
@@ -75,3 +76,30 @@ class Consumer(Protocol):
 
     def close(self) -> None:
         """Leave the group, so that others take over at once."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An event that was given up.
+
+    Attributes:
+        id: its name among the dead letters of its group.
+        service: who published it.
+        document: the event as it was on the bus: JSON, unless that was the trouble.
+        error: what the handler raised the last time.
+    """
+
+    id: str
+    service: str
+    document: str
+    error: str
+
+
+class DeadLetters(Protocol):
+    """What a consumer group has set aside."""
+
+    def letters(self) -> list[Letter]:
+        """All of them, the oldest first. Raises BusAway or RedisError."""
+
+    def remove(self, letter: Letter) -> None:
+        """Forget one, after it was dealt with."""

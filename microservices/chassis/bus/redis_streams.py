@@ -7,20 +7,19 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from chassis.bus.port import AWAY, MOST_ATTEMPTS, DataLost, Handler
+from chassis.bus.attempts import Attempts
+from chassis.bus.port import DataLost, Handler, Letter
 from chassis.events import Event
 
+ANSWER_SECONDS = 5.0
 READ_COUNT = 100
 BLOCK_MILLISECONDS = 1000
 CLAIM_IDLE_MILLISECONDS = 30_000
-
-log = structlog.get_logger()
 
 
 @functools.cache
@@ -31,7 +30,7 @@ def connect(url: str) -> Redis:
     """
     return Redis.from_url(
         url,
-        socket_timeout=5.0,
+        socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=1.0,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
@@ -41,6 +40,11 @@ def connect(url: str) -> Redis:
 def stream_of(service: str) -> str:
     """The stream that a service publishes to."""
     return f"events:{service}"
+
+
+def dead_stream_of(group: str) -> str:
+    """The stream of what a group has set aside."""
+    return f"dead:{group}"
 
 
 # KEYS: the stream. ARGV: the position that it must have reached, or "", then the events.
@@ -90,7 +94,7 @@ class Publisher:
             pending: dict[str, Any] = self._redis.xpending(self._stream, group["name"])
             floors.append(pending["min"] if pending["pending"] else group["last-delivered-id"])
         if floors:
-            self._redis.xtrim(self._stream, minid=min(floors, key=_position))
+            self._redis.xtrim(self._stream, minid=min(floors, key=_position), approximate=False)
 
 
 def _position(entry_id: str) -> tuple[int, int]:
@@ -108,11 +112,11 @@ class Consumer:
         self, redis: Redis, service: str, group: str, member: str, handle: Handler
     ) -> None:
         self._redis = redis
+        self._service = service
         self._stream = stream_of(service)
         self._group = group
         self._member = member
-        self._handle = handle
-        self._attempts: dict[str, int] = {}
+        self._attempts = Attempts(handle, self._set_aside)
         self._ready = False
 
     def cycle(self) -> bool:
@@ -161,16 +165,29 @@ class Consumer:
         return list(answer[1])
 
     def _take(self, entry_id: str, fields: dict[str, str]) -> None:
-        try:
-            self._handle(Event.parse(json.loads(fields["event"])))
-        except AWAY:
-            raise  # not the event's fault: it stays ours, and is tried again until they are back
-        except Exception as error:
-            attempts = self._attempts[entry_id] = self._attempts.get(entry_id, 0) + 1
-            if attempts < MOST_ATTEMPTS:
-                raise
-            log.error("event_set_aside", entry=entry_id, error=repr(error)[:300])
-            letter: Any = {**fields, "error": repr(error)[:1000]}
-            self._redis.xadd(f"dead:{self._group}", letter)
-        self._attempts.pop(entry_id, None)
+        self._attempts.take(entry_id, fields.get("event", ""))
         self._redis.xack(self._stream, self._group, entry_id)
+
+    def _set_aside(self, entry_id: str, document: str, error: str) -> None:
+        letter: Any = {"service": self._service, "event": document, "error": error}
+        self._redis.xadd(dead_stream_of(self._group), letter)
+
+
+class DeadLetters:
+    """See `port.DeadLetters`: the entries of the stream `dead:<group>`."""
+
+    def __init__(self, redis: Redis, group: str) -> None:
+        self._redis = redis
+        self._stream = dead_stream_of(group)
+
+    def letters(self) -> list[Letter]:
+        """See `port.DeadLetters`."""
+        entries: Any = self._redis.xrange(self._stream)
+        return [
+            Letter(entry, fields["service"], fields["event"], fields["error"])
+            for entry, fields in entries
+        ]
+
+    def remove(self, letter: Letter) -> None:
+        """See `port.DeadLetters`."""
+        self._redis.xdel(self._stream, letter.id)
