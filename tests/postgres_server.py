@@ -1,4 +1,4 @@
-"""A small PostgreSQL of a test's own: one server, the superuser, and as many databases as wanted."""
+"""A small PostgreSQL of a test's own: one server with databases for the asking."""
 
 from __future__ import annotations
 

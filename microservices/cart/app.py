@@ -29,10 +29,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         service_token=settings.service_token,
     )
     products = Products(settings, redis, scripts, catalog)
-    ports = Ports(settings, redis, scripts, products, clock or SystemClock())
-    service = chassis_app.start(
-        "cart", "Feira: cart", DESCRIPTION, settings, request_seconds=settings.request_seconds
-    )
+    ports = Ports(settings, redis, scripts, products, catalog, clock or SystemClock())
+    service = chassis_app.start("cart", "Feira: cart", DESCRIPTION, settings)
     service.checks["redis"] = lambda: store.ping(redis)
     service.status["memory"] = lambda: store.memory(redis)
     service.status["catalog"] = lambda: {"circuit": products.breaker.state}

@@ -1,4 +1,4 @@
-"""`flask --app catalog.app …`: migrate, seed, background."""
+"""`flask --app catalog.app …`: migrate, seed, background, dead-letters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Flask
 
 from catalog import seeding, settlement, sweeper
 from catalog.ports import Ports
-from chassis import background, bus, inbox, migrations
+from chassis import background, bus, dead_letters, inbox, migrations
 from chassis.outbox import Relay
 
 TRIM_SECONDS = 60.0
@@ -42,6 +42,13 @@ def register(app: Flask, ports: Ports) -> None:
         """Relay events, settle reservations by order events, sweep expired ones."""
         background.run(loops(ports))
 
+    dead_letters.register(app, ports.settings.event_bus_url, "catalog", handlers(ports))
+
+
+def handlers(ports: Ports) -> dict[str, bus.Handler]:
+    """What the events of each service do to the catalog."""
+    return {"orders": lambda event: settlement.on_order_event(ports, event)}
+
 
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of the catalog beside its requests."""
@@ -52,7 +59,7 @@ def loops(ports: Ports) -> list[background.Loop]:
         service="orders",
         group="catalog",
         member=ports.settings.instance,
-        handle=lambda event: settlement.on_order_event(ports, event),
+        handle=handlers(ports)["orders"],
     )
 
     def trim() -> bool:

@@ -200,7 +200,7 @@ def test_the_background_process_applies_the_events_of_the_bus(
     bus.publisher(other_redis.url, "orders").publish([bought, bought])
 
     duties = {loop.name: loop.cycle for loop in loops(shop.ports)}
-    assert sorted(duties) == ["settlement", "views"]
+    assert {"settlement", "views"} <= duties.keys()
     assert [duties["views"](), duties["settlement"]()] == [True, True]
 
     assert shop.quantities(cart) == {1: 1}

@@ -63,7 +63,7 @@ class KafkaServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         docker("start", self.name)
-        wait_until(self.answers, 90)
+        wait_until(self.answers, 240)
 
     def kill(self) -> None:
         """End it at once; its data stays."""

@@ -14,7 +14,7 @@ from tests.events.suite import BusContract
 def server() -> Iterator[KafkaServer]:
     if docker("image", "inspect", IMAGE).returncode and docker("pull", IMAGE).returncode:
         pytest.skip(f"the image {IMAGE} is not here and cannot be pulled: Kafka is not tested")
-    server = KafkaServer("feira-test-kafka")
+    server = KafkaServer("feira-events-kafka")
     yield server
     server.remove()
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from chassis.bus import redis_streams
 from tests.cart.rig import RedisServer
 from tests.events.suite import BusContract
 
@@ -30,15 +29,12 @@ class Streams(RedisServer):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Streams]:
     server = Streams(tmp_path_factory.mktemp("streams"))
     yield server
+    server.client.close()
     server.kill()
 
 
 class TestRedisStreams(BusContract):
     @pytest.fixture
-    def broker(self, server: Streams, monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
-        monkeypatch.setattr("chassis.bus.redis_streams.ANSWER_SECONDS", 2.0)
+    def broker(self, server: Streams, monkeypatch: pytest.MonkeyPatch) -> Streams:
         monkeypatch.setattr("chassis.bus.redis_streams.CLAIM_IDLE_MILLISECONDS", 300)
-        redis_streams.connect.cache_clear()
-        yield server
-        redis_streams.connect(server.url).close()
-        redis_streams.connect.cache_clear()
+        return server
