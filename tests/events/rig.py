@@ -57,6 +57,14 @@ def statements(dsn: str) -> Engine:
     )
 
 
+def fresh_engine(dsn: str, pool_size: int = 0) -> Engine:
+    """An engine for transactions; its connections end with their use unless there is a pool."""
+    pool = {"pool_size": pool_size} if pool_size else {"poolclass": NullPool}
+    return create_engine(
+        "postgresql+psycopg2://", creator=connector(dsn, "read-write", "events-tests"), **pool
+    )
+
+
 def relay(dsn: str, sink: outbox.Sink) -> Relay:
     """A relay of the database at this URI to one sink, `bus`."""
     return Relay(statements(dsn), "/matriz/things", {"bus": sink})
@@ -73,10 +81,7 @@ def write(dsn: str, *subjects: str) -> list[str]:
 
 def first_time_in(dsn: str, taken: Event, *, consumer: str = "tests", commit: bool = True) -> bool:
     """Whether the inbox says that an event is new."""
-    engine = create_engine(
-        "postgresql+psycopg2://", creator=connector(dsn, "read-write", "t"), poolclass=NullPool
-    )
-    with Session(engine) as session:
+    with Session(fresh_engine(dsn)) as session:
         first = inbox.first_time(session, consumer, taken)
         (session.commit if commit else session.rollback)()
         return first

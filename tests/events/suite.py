@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pytest
 
@@ -17,6 +17,7 @@ from tests.events.rig import Running, event
 from tests.race.rig import FULL
 from tests.shop import wait_until
 
+Value = TypeVar("Value")
 DOCKER = os.environ.get("FEIRA_DOCKER") == "1"
 
 
@@ -42,9 +43,22 @@ class Bench:
         self.service = f"s{time.monotonic_ns()}"
         self.publisher = bus.publisher(broker.url, self.service)
         self._made: list[bus.Consumer] = []
+        # What is made anew may take a moment until it takes anything.
+        self.persist(lambda: self.publisher.publish([]))
+
+    def persist(self, work: Callable[[], Value], seconds: float = 40) -> Value:
+        """What a loop does: try again while the bus says that it is away."""
+        limit = time.monotonic() + seconds
+        while True:
+            try:
+                return work()
+            except bus.AWAY:
+                if time.monotonic() > limit:
+                    raise
+                time.sleep(0.05)
 
     def publish(self, *events: Event, after: str | None = None) -> str:
-        return self.publisher.publish(events, after)
+        return self.persist(lambda: self.publisher.publish(events, after))
 
     def consumer(
         self, handle: bus.Handler, group: str = "group", member: str = "one"
@@ -63,7 +77,7 @@ class Bench:
         return f"{name}-{self.service}"
 
     def letters(self) -> list[bus.Letter]:
-        return bus.dead_letters(self.broker.url, self.group()).letters()
+        return self.persist(bus.dead_letters(self.broker.url, self.group()).letters)
 
     def close(self) -> None:
         for each in self._made:
@@ -184,11 +198,12 @@ class BusContract:
         bench.publish(*sent)
         drain(bench.consumer(handle), lambda: len(got) >= 9 and bool(bench.letters()))
         assert set(ids(got)) == set(ids(sent)) - {sent[5].id}
-        assert tried == [sent[5].id] * bus.MOST_ATTEMPTS
+        assert len(tried) >= bus.MOST_ATTEMPTS and set(tried) == {sent[5].id}
         (letter,) = bench.letters()
         assert (letter.service, letter.error) == (bench.service, "ValueError('cannot be')")
         assert Event.parse(json.loads(letter.document)) == sent[5]
-        bus.dead_letters(bench.broker.url, bench.group()).remove(letter)
+        box = bus.dead_letters(bench.broker.url, bench.group())
+        bench.persist(lambda: box.remove(letter))
         assert bench.letters() == []
 
     @pytest.mark.parametrize("text", ["no JSON", "{}", '"text"', '{"lamport": 1e300}'])
@@ -237,14 +252,14 @@ class BusContract:
         for _ in range(5):
             with pytest.raises(Unavailable):
                 until_it_raises(slow)
-        bench.publisher.trim()
+        bench.persist(bench.publisher.trim)
         left = bench.broker.kept(bench.service)
         assert 10 <= left <= 20
         late: list[Event] = []
         slow.close()
         drain(bench.consumer(late.append, "slow", "other"), lambda: len(late) >= 10)
         assert set(ids(late)) >= set(ids(events[10:]))
-        bench.publisher.trim()
+        bench.persist(bench.publisher.trim)
         assert bench.broker.kept(bench.service) <= 1
 
     def test_a_lost_topic_is_told_and_a_whole_one_is_not(self, bench: Bench) -> None:
@@ -254,8 +269,10 @@ class BusContract:
         bench.broker.wipe(bench.service)
         with pytest.raises(bus.DataLost):
             bench.publish(after=later)
-        with pytest.raises((bus.DataLost, *bus.AWAY)):
+        with pytest.raises(bus.DataLost):
             bench.publish(*(event(f"s{n}") for n in range(20)), after=later)
+        with pytest.raises(bus.DataLost):
+            bench.publish(after="the words of another bus")
         assert bench.publish(event())
 
     @pytest.mark.parametrize("how", ["kill", "freeze"] if FULL or DOCKER else ["kill"])
@@ -270,11 +287,12 @@ class BusContract:
         broker = bench.broker
         (broker.kill if how == "kill" else broker.freeze)()
         try:
-            for work in (lambda: bench.publish(event()), lambda: until_it_raises(consumer)):
+            publish = bench.publisher.publish
+            for work in (lambda: publish([event()]), lambda: until_it_raises(consumer)):
                 began = time.monotonic()
                 with pytest.raises(bus.AWAY):
                     work()
-                assert time.monotonic() - began < 12
+                assert time.monotonic() - began < 20
         finally:
             (broker.start if how == "kill" else broker.thaw)()
         wait_until(lambda: published(bench, after), 30)

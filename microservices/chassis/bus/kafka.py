@@ -70,7 +70,7 @@ class Publisher:
 
     def publish(self, events: Sequence[Event], after: str | None = None) -> str:
         """See `port.Publisher`."""
-        reached: dict[str, int] = json.loads(after) if after else {}
+        reached = _reached(after)
         if not events or self._producer is None:
             reached = self._look(reached)
         if not events:
@@ -143,6 +143,16 @@ class Publisher:
         ]
         if wanted:
             results_of(self._admin.delete_records(wanted, request_timeout=ANSWER_SECONDS))
+
+
+def _reached(position: str | None) -> dict[str, int]:
+    if position is None:
+        return {}
+    try:
+        return {str(number): int(end) for number, end in json.loads(position).items()}
+    except (ValueError, AttributeError):
+        # The bus was another one then.
+        raise DataLost(None) from None
 
 
 def _position(reached: dict[str, int]) -> str:

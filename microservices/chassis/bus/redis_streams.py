@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,6 +81,8 @@ class Publisher:
 
     def publish(self, events: Sequence[Event], after: str | None = None) -> str:
         """See `port.Publisher`; a batch is appended whole, or not at all when data was lost."""
+        if after is not None and not re.fullmatch(r"\d+-\d+", after):
+            raise DataLost(None)  # the bus was another one then
         documents = [json.dumps(event.document()) for event in events]
         answer: Any = self._publish([self._stream], [after or "", *documents])
         if answer[0] == "lost":
