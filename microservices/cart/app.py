@@ -30,7 +30,9 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     )
     products = Products(settings, redis, scripts, catalog)
     ports = Ports(settings, redis, scripts, products, catalog, clock or SystemClock())
-    service = chassis_app.start("cart", "Feira: cart", DESCRIPTION, settings)
+    service = chassis_app.start(
+        "cart", "Feira: cart", DESCRIPTION, settings, request_seconds=settings.request_seconds
+    )
     service.checks["redis"] = lambda: store.ping(redis)
     service.status["memory"] = lambda: store.memory(redis)
     service.status["catalog"] = lambda: {"circuit": products.breaker.state}

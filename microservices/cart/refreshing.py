@@ -6,7 +6,6 @@ end. So a view is never older than its lifetime, whatever happened to an event.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,9 +55,9 @@ def rebuild(ports: Ports) -> int:
 
 
 def _answers(ports: Ports) -> bool:
-    deadline = time.monotonic() + ports.settings.catalog_wait_seconds
+    seconds = ports.settings.catalog_wait_seconds
     try:
-        answer = ports.catalog.call("GET", "/ready", deadline=deadline, repeatable=True)
+        answer = ports.catalog.call("GET", "/ready", seconds=seconds, repeatable=True)
     except Unavailable:
         return False
     return answer.status == 200
@@ -76,8 +75,7 @@ def _listed(ports: Ports) -> Iterator[int]:
 
 
 def _page(ports: Ports, path: str) -> dict[str, Any]:
-    deadline = time.monotonic() + LIST_SECONDS
-    answer = ports.catalog.call("GET", path, deadline=deadline, repeatable=True)
+    answer = ports.catalog.call("GET", path, seconds=LIST_SECONDS, repeatable=True)
     if answer.status != 200:
         raise Unavailable(f"The catalog answered {answer.status}, not products.")
     page: dict[str, Any] = answer.body

@@ -53,7 +53,7 @@ def handlers(ports: Ports) -> dict[str, bus.Handler]:
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of the catalog beside its requests."""
     publisher = bus.publisher(ports.settings.event_bus_url, "catalog")
-    relay = Relay(ports.database.statements, f"/{ports.branch}/catalog", {"bus": publisher})
+    relay = Relay(ports.database.primary, f"/{ports.branch}/catalog", {"bus": publisher})
     consumer = bus.consumer(
         ports.settings.event_bus_url,
         service="orders",
@@ -71,8 +71,6 @@ def loops(ports: Ports) -> list[background.Loop]:
         background.Loop("settlement", consumer.cycle, 0),
         background.Loop("sweeper", lambda: sweeper.sweep(ports), ports.settings.sweep_seconds),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
-        background.Loop(
-            "inbox", lambda: inbox.prune(ports.database.statements), HOUSEKEEPING_SECONDS
-        ),
+        background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
     ]

@@ -75,7 +75,7 @@ def loops(ports: Ports) -> list[background.Loop]:
     """The duties of orders beside its requests."""
     publisher = bus.publisher(ports.settings.event_bus_url, "orders")
     source = f"/{ports.settings.node_name}/orders"
-    relay = Relay(ports.database.statements, source, {"bus": publisher})
+    relay = Relay(ports.database.primary, source, {"bus": publisher})
 
     def trim() -> bool:
         publisher.trim()
@@ -87,8 +87,6 @@ def loops(ports: Ports) -> list[background.Loop]:
         background.Loop("keys", lambda: recovery.forget_old_keys(ports), HOUSEKEEPING_SECONDS),
         background.Loop("sessions", lambda: sessions.sweep(ports), HOUSEKEEPING_SECONDS),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
-        background.Loop(
-            "inbox", lambda: inbox.prune(ports.database.statements), HOUSEKEEPING_SECONDS
-        ),
+        background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
     ]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.events import Event
 from chassis.problems import Unavailable
@@ -22,7 +23,7 @@ class BusAway(Unavailable):
 
 
 # What a handler raises when a store or a service that it needs cannot be asked.
-AWAY = (Unavailable, RedisError, OperationalError, InterfaceError)
+AWAY = (Unavailable, RedisError, OperationalError, InterfaceError, PoolTimeout)
 
 
 class DataLost(Exception):
