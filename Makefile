@@ -81,8 +81,8 @@ python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Feira needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1) (make PYTHON=...)" >&2; exit 1; }
 
 # Docker with Compose v2, and Python with nothing installed, is all that these two need.
-up: python ## Build and start everything in containers, print where it is; the first time makes .env
-	@exec $(PYTHON) -m local.compose up
+up: python ## Build and start everything in containers, print where it is; BUS=kafka: with Kafka
+	@exec $(PYTHON) -m local.compose up $(if $(BUS),--bus=$(BUS))
 
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)
