@@ -81,7 +81,8 @@ class KafkaServer:
         """How many events are in a service's topic."""
         topic, total = f"events.{service}", 0
         with closing(Consumer(client_settings(self.url) | {"group.id": "counting"})) as reader:
-            for number in self.admin.list_topics(topic, timeout=10).topics[topic].partitions:
+            topics = reader.list_topics(topic, timeout=10).topics
+            for number in topics[topic].partitions:
                 low, high = reader.get_watermark_offsets(TopicPartition(topic, number), timeout=10)
                 total += high - low
         return total
@@ -89,8 +90,9 @@ class KafkaServer:
     def wipe(self, service: str) -> None:
         """Lose a service's topic."""
         topic = f"events.{service}"
-        self.admin.delete_topics([topic])[topic].result(10)
-        wait_until(lambda: topic not in self.admin.list_topics(timeout=10).topics, 20)
+        admin = self.admin  # which has to live until it has the answer
+        admin.delete_topics([topic])[topic].result(20)
+        wait_until(lambda: topic not in admin.list_topics(timeout=10).topics, 20)
 
     def put(self, service: str, text: str) -> None:
         """Append something, whatever it is."""
