@@ -296,7 +296,7 @@ class BusContract:
         finally:
             (broker.start if how == "kill" else broker.thaw)()
         wait_until(lambda: published(bench, after), 30)
-        drain(consumer, lambda: after.id in ids(got))
+        drain(consumer, lambda: after.id in ids(got), 60)
 
 
 def until_it_raises(consumer: bus.Consumer) -> None:
