@@ -76,10 +76,11 @@ lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--up
 	@test -x .venv/lock/bin/pip-compile || { $(PYTHON) -m venv --without-pip .venv/lock && \
 		$(PYTHON) -m pip --python .venv/lock/bin/python install --quiet pip pip-tools; }
 	$(COMPILE) -o requirements/services.txt pyproject.toml
+	$(COMPILE) --extra kafka -c requirements/services.txt -o requirements/kafka.txt pyproject.toml
 	$(COMPILE) --extra local -c requirements/services.txt -o requirements/local.txt pyproject.toml
 	$(COMPILE) --extra local --extra load -c requirements/local.txt -o requirements/load.txt \
 		pyproject.toml
-	$(COMPILE) --extra local --extra load --extra dev -c requirements/load.txt \
+	$(COMPILE) --extra local --extra load --extra kafka --extra dev -c requirements/load.txt \
 		-o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/local.txt -o postgres/requirements.txt postgres/requirements.in
 
@@ -88,8 +89,8 @@ python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Feira needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1) (make PYTHON=...)" >&2; exit 1; }
 
 # Docker with Compose v2, and Python with nothing installed, is all that these two need.
-up: python ## Build and start everything in containers, print where it is; the first time makes .env
-	@exec $(PYTHON) -m local.compose up
+up: python ## Build and start everything in containers, print where it is; BUS=kafka: with Kafka
+	@exec $(PYTHON) -m local.compose up $(if $(BUS),--bus=$(BUS))
 
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)

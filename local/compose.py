@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from local import compose_bus
 from local import compose_engine as engine
 from local.compose_backup import backup
 from local.compose_restore import restore
@@ -28,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match options.command:
             case "up":
+                if options.bus:
+                    engine.ensure_secrets()
+                    compose_bus.choose(engine.ENVIRONMENT, options.bus)
                 return up("--build")
             case "down":
                 return down(volumes=options.volumes)
@@ -49,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.compose", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="build and start everything, wait until it sells")
+    up_parser = commands.add_parser("up", help="build and start everything, wait until it sells")
+    up_parser.add_argument("--bus", choices=compose_bus.OVERLAYS, help="the event bus from now on")
     down_parser = commands.add_parser("down", help="remove the containers and networks")
     down_parser.add_argument("--volumes", action="store_true", help="the data too")
     commands.add_parser("audit", help="prove the stock and payment invariants")

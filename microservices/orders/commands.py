@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from chassis import background, bus, migrations
+from chassis import background, bus, inbox, migrations
 from chassis.outbox import Relay
 from orders import account_seeding, fulfilment, probe, recovery, sessions
 from orders.checkout import read_order
 from orders.ports import Ports
 from orders.problems import InProgress, StatusConflict
 
-RELAY_POLL_SECONDS = 0.1
 TRIM_SECONDS = 60.0
 HOUSEKEEPING_SECONDS = 600.0
 
@@ -74,20 +73,20 @@ def _cancel(ports: Ports, order_id: str) -> None:
 
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of orders beside its requests."""
-    redis = bus.connect(ports.settings.event_bus_url)
-    publisher = bus.Publisher(redis, "orders")
+    publisher = bus.publisher(ports.settings.event_bus_url, "orders")
     source = f"/{ports.settings.node_name}/orders"
-    relay = Relay(ports.database.primary, source, {"bus": publisher.publish})
+    relay = Relay(ports.database.primary, source, {"bus": publisher})
 
     def trim() -> bool:
         publisher.trim()
         return False
 
     return [
-        background.Loop("relay", relay.cycle, RELAY_POLL_SECONDS),
+        background.Loop("relay", relay.duty, 0),
         background.Loop("recovery", lambda: recovery.sweep(ports), ports.settings.recovery_seconds),
         background.Loop("keys", lambda: recovery.forget_old_keys(ports), HOUSEKEEPING_SECONDS),
         background.Loop("sessions", lambda: sessions.sweep(ports), HOUSEKEEPING_SECONDS),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
+        background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from chassis.settings import ServiceSettings, Url, Urls
 
@@ -36,6 +36,10 @@ class Settings(ServiceSettings):
     orders_pool_size: int = Field(8, ge=1, description="Connections per pool and process.")
     catalog_url: Urls = Field(description="Base URLs of the catalog's instances.")
     cart_url: Urls = Field(description="Base URLs of the cart's instances.")
+
+    redis_url: Annotated[str, StringConstraints(pattern=r"^rediss?://[^/\s]")] = Field(
+        description="redis://… of tasks and login counts; without it EVENT_BUS_URL, if it is Redis."
+    )
 
     jwt_private_key: Annotated[str, AfterValidator(_seed)] = Field(
         description="Seed of the Ed25519 key that signs access tokens: 32 bytes in base64url."
@@ -95,3 +99,12 @@ class Settings(ServiceSettings):
         description="An unfinished checkout older than this is undone instead of finished.",
     )
     idempotency_hours: int = Field(24, ge=1, description="How long a key is remembered.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_redis_for_both(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Tasks and counts go to the bus's Redis when nobody says otherwise and it is one."""
+        bus = str(values.get("event_bus_url", ""))
+        if not values.get("redis_url") and bus.startswith("redis"):
+            return values | {"redis_url": bus}
+        return values

@@ -1,0 +1,40 @@
+"""The contract of an event bus and promise 15, held by a real Kafka in a container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docker.kafka_server import IMAGE, KafkaServer, docker
+from tests.events import promises
+from tests.events.conftest import dsn, postgres
+from tests.events.suite import BusContract
+
+__all__ = ["dsn", "postgres"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[KafkaServer]:
+    if docker("image", "inspect", IMAGE).returncode and docker("pull", IMAGE).returncode:
+        pytest.skip(f"the image {IMAGE} is not here and cannot be pulled: Kafka is not tested")
+    server = KafkaServer("feira-test-kafka")
+    yield server
+    server.remove()
+
+
+@pytest.mark.timeout(300)
+class TestKafka(BusContract):
+    @pytest.fixture
+    def broker(self, server: KafkaServer) -> KafkaServer:
+        return server
+
+
+@pytest.mark.timeout(1800)
+def test_relays_killed_between_publishing_and_taking_note(dsn: str, server: KafkaServer) -> None:
+    promises.killed_relays_have_no_double_effect(dsn, server.url, "killed")
+
+
+@pytest.mark.timeout(600)
+def test_poison_among_many(dsn: str, server: KafkaServer) -> None:
+    promises.poison_among_many_is_parked_and_replayable(dsn, server.url, "poisoned")

@@ -1,0 +1,79 @@
+"""Events of the running shop: what they look like, and what a bus that is away does to shoppers."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from chassis.clock import rfc3339
+from chassis.events import Event
+from local.stack import Stack
+from tests.events.schemas import faults
+from tests.race.rig import FULL, away, figure, rows, seconds_of
+from tests.shop import Account, Shop, wait_until
+
+ORDERS = 2_000 if FULL else 10
+
+
+def written(stack: Stack, service: str) -> list[Event]:
+    """Every event that the outbox of a service still has."""
+    found = rows(stack, service, "SELECT id, type, subject, time, lamport, data FROM outbox")
+    return [
+        Event(event_id, f"/matriz/{service}", kind, subject, rfc3339(time), lamport, data)
+        for event_id, kind, subject, time, lamport, data in found
+    ]
+
+
+def pending(http: httpx.Client, service: str) -> int:
+    return int(http.get("/status").json()[service]["pending"]["bus"])
+
+
+def test_every_event_that_was_written_is_as_its_schema_says(
+    stack: Stack, shop: Shop, customer: Account
+) -> None:
+    product = shop.new_product(stock=5)
+    order = shop.buy(customer, (product["id"], 1))
+    answer = shop.http.post(f"/api/orders/{order['id']}/cancel", headers=customer.headers)
+    assert answer.status_code == 200
+    events = [*written(stack, "catalog"), *written(stack, "orders")]
+    kinds = {event.type for event in events}
+    assert kinds >= {
+        *("product.updated", "stock.updated"),
+        *("order.created", "order.status_changed", "payment.settled"),
+    }
+    assert [fault for event in events for fault in faults(event.document())] == []
+
+
+def test_the_version_of_a_subject_rises_with_its_events(stack: Stack) -> None:
+    query = """
+        SELECT count(*) FROM (
+            SELECT (data ->> 'version')::bigint AS v, lag((data ->> 'version')::bigint)
+                OVER (PARTITION BY type, subject, data ->> 'branch' ORDER BY seq) AS before
+            FROM outbox) AS pairs WHERE v <= before OR v IS NULL
+    """
+    assert [rows(stack, name, query) for name in ("catalog", "orders")] == [[(0,)], [(0,)]]
+
+
+@pytest.mark.timeout(1800)
+def test_without_the_bus_no_checkout_fails_and_the_backlog_drains(
+    stack: Stack, shop: Shop, customer: Account
+) -> None:
+    product = shop.new_product(stock=ORDERS)
+    with away(stack, "redis-streams"):
+        took, bought = seconds_of(
+            lambda: [shop.buy(customer, (product["id"], 1)) for _ in range(ORDERS)]
+        )
+        wait_until(lambda: pending(shop.http, "orders") >= 2 * ORDERS, 30)
+        most = pending(shop.http, "orders")
+    drained, _ = seconds_of(lambda: wait_until(lambda: pending(shop.http, "orders") == 0, 300))
+    sold = """
+        SELECT count(*) FROM reservations WHERE id = ANY (%s) AND state = 'committed'
+    """
+    ids = [order["id"] for order in bought]
+    wait_until(lambda: rows(stack, "catalog", sold, ids) == [(ORDERS,)], 300)
+    figure(
+        "promise 17",
+        f"{ORDERS} orders in {took:.1f} s without the bus, none failed; "
+        f"{most} events waited, {drained:.1f} s to drain",
+    )
+    assert {order["status"] for order in bought} == {"confirmed"}
