@@ -49,6 +49,7 @@ CONTAINERS = {
     "CATALOG_REPLICAS": ("2", "Instances of the catalog (also: --scale catalog=3)."),
     "CART_REPLICAS": ("1", "Instances of the cart."),
     "ORDERS_REPLICAS": ("1", "Instances of orders."),
+    "ORDERS_WORKER_REPLICAS": ("1", "Workers of asynchronous orders (--scale orders-worker=3)."),
     "WORKERS": ("1", "Worker processes of each instance."),
     "REDIS_CARTS_MAXMEMORY": ("256mb", "Most memory that carts may take; writes fail beyond it."),
     "REDIS_STREAMS_MAXMEMORY": ("256mb", "Most memory that events may take."),

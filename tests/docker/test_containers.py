@@ -18,7 +18,7 @@ SERVICES = {
     *("catalog-db-1", "catalog-db-2", "orders-db-1"),
     *("catalog", "catalog-background", "catalog-migrate", "catalog-seed"),
     *("cart", "cart-background"),
-    *("orders", "orders-background", "orders-migrate", "orders-seed"),
+    *("orders", "orders-background", "orders-worker", "orders-migrate", "orders-seed"),
 }
 MEBIBYTE = 2**20
 
