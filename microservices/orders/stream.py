@@ -34,10 +34,20 @@ RETRY_MILLISECONDS = 1000
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 ENDED = ("confirmed", "preparing", "shipped", "delivered", "cancelled", "failed")
 
+# Of each event in the stream.
+EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"enum": ["order", "step", "end"]},
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "data": {"type": "string", "description": "A JSON object; see docs/api.md."},
+    },
+    "required": ["event", "data"],
+}
 RESPONSES: dict[str | int | HTTPStatus, Any] = {
     200: {
         "description": "Events `order`, `step` and `end`; their shapes are in docs/api.md.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": EVENT}},
     },
     204: None,
 }
