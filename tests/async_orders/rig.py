@@ -10,13 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 
 from local.stack import Stack
 from orders.infrastructure import make_ports
 from orders.ports import Ports
 from orders.settings import Settings
-from tests.race.rig import rows
+from tests.race.rig import FULL, rows
 from tests.shop import Account, Shop, wait_until
+
+# Seconds of every day are few; what rests on the same code as a quicker test waits for this run.
+in_full = pytest.mark.skipif(not FULL, reason="takes long, and a quicker test is near: make race")
 
 ENDED = ("confirmed", "failed", "cancelled")
 # What the log of an order says whose checkout met nothing unusual.

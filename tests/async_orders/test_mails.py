@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -25,7 +24,7 @@ from orders.ports import Ports
 from tests.async_orders.rig import own_ports
 from tests.contract.purchases import cancel
 from tests.race.rig import away, rows
-from tests.shop import Account, Shop, wait_until
+from tests.shop import Account, Shop
 
 
 class MovedClock:
@@ -65,29 +64,35 @@ class MailServer:
 
 
 @pytest.fixture
-def mail_server() -> Iterator[MailServer]:
+def mail_server(nobody_else_sends: None) -> Iterator[MailServer]:
     server = MailServer()
     server.controller.start()
     yield server
     server.controller.stop()
 
 
+@pytest.fixture(scope="module")
+def nobody_else_sends(stack: Stack) -> Iterator[None]:
+    """Only this module's own senders send what is due."""
+    with away(stack, "orders-background"):
+        yield
+
+
 @contextmanager
 def sender(stack: Stack, url: str) -> Iterator[tuple[Ports, MovedClock]]:
     """The part of orders that sends mail, played here with this mail server."""
     clock = MovedClock()
-    with away(stack, "orders-background"):
-        ports = own_ports(stack, clock, SMTP_URL=url)
-        ports.database.call(
-            "WITH gone AS (UPDATE mails SET sent_at = now() WHERE sent_at IS NULL RETURNING 1)"
-            " SELECT count(*) FROM gone",
-            {},
-            repeatable=True,
-        )
-        try:
-            yield ports, clock
-        finally:
-            ports.database.dispose()
+    ports = own_ports(stack, clock, SMTP_URL=url)
+    ports.database.call(
+        "WITH gone AS (UPDATE mails SET sent_at = now() WHERE sent_at IS NULL RETURNING 1)"
+        " SELECT count(*) FROM gone",
+        {},
+        repeatable=True,
+    )
+    try:
+        yield ports, clock
+    finally:
+        ports.database.dispose()
 
 
 def changed(order_id: str, status: str) -> Event:
@@ -210,22 +215,6 @@ def test_who_dies_between_sending_and_noting_it_sends_again_under_the_same_id(
         for _ in range(2):
             notifications.send_due(ports)
     assert [m["Message-ID"] for m in mail_server.mails] == [mail_server.mails[0]["Message-ID"]] * 2
-
-
-def test_the_embedded_stack_writes_mails_into_its_home(
-    stack: Stack, shop: Shop, customer: Account
-) -> None:
-    order = shop.buy(customer, (shop.new_product(stock=5)["id"], 1))
-    folder = stack.settings.feira_home / "mail"
-
-    def mine() -> list[Any]:
-        return [path for path in folder.glob("*.eml") if order["id"] in path.read_text("utf-8")]
-
-    (written,) = wait_until(mine, 45)
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE(written.stat().st_mode) == 0o600
-    log = (stack.settings.logs / "orders-background.log").read_text("utf-8")
-    assert customer.email not in log
 
 
 def test_an_unencrypted_server_gets_no_mail_when_encryption_was_asked_for(

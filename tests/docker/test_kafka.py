@@ -30,11 +30,13 @@ class TestKafka(BusContract):
         return server
 
 
+@pytest.mark.promise(15)
 @pytest.mark.timeout(1800)
 def test_relays_killed_between_publishing_and_taking_note(dsn: str, server: KafkaServer) -> None:
     promises.killed_relays_have_no_double_effect(dsn, server.url, "killed")
 
 
+@pytest.mark.promise(15)
 @pytest.mark.timeout(600)
 def test_poison_among_many(dsn: str, server: KafkaServer) -> None:
     promises.poison_among_many_is_parked_and_replayable(dsn, server.url, "poisoned")

@@ -11,6 +11,12 @@ from tests.events.rig import fresh_database
 from tests.postgres_server import PostgresServer
 
 
+@pytest.fixture(autouse=True)
+def brief_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer that has nothing to do looks up soon: the tests wait for it in between."""
+    monkeypatch.setattr("chassis.bus.redis_streams.BLOCK_MILLISECONDS", 100)
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     server = PostgresServer(tmp_path_factory.mktemp("postgres"))

@@ -20,7 +20,7 @@ from tests.events.rig import fresh_engine, relay, write
 from tests.race.rig import FULL, figure
 from tests.shop import wait_until
 
-KILLS, EVENTS, POISON = (50, 10_000, 10) if FULL else (2, 100, 2)
+KILLS, EVENTS, POISON = (50, 10_000, 10) if FULL else (1, 100, 2)
 
 
 class Effects:

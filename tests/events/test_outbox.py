@@ -26,6 +26,7 @@ from tests.events.rig import (
     write,
 )
 from tests.postgres_server import PostgresServer
+from tests.race.rig import FULL
 from tests.shop import wait_until
 
 END_THE_RELAY = """
@@ -129,14 +130,15 @@ def test_a_relay_at_rest_is_woken_by_a_commit_and_does_not_poll(dsn: str) -> Non
         wait_until(lambda: value(dsn, "SELECT asleep FROM outbox_relay"), 10)
         time.sleep(3 * bell.AWAKE_POLL_SECONDS)
         before = cycles
-        time.sleep(2.2)
-        assert cycles - before <= 3, "asleep it looks once a second"
+        time.sleep(1.2)
+        assert cycles - before <= 2, "asleep it looks once a second"
         written = write(dsn, "s1")
         began = time.monotonic()
         wait_until(lambda: written[0] in sink.ids, 5)
         assert time.monotonic() - began < 0.6 * bell.POLL_SECONDS
 
 
+@pytest.mark.skipif(not FULL, reason="waits for what is not lost, only late: make race")
 def test_a_relay_without_its_bell_finds_what_was_written(dsn: str) -> None:
     with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("DROP TRIGGER wake_relay ON outbox")
