@@ -40,8 +40,9 @@ drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of w
 	@exec $(VENV)/python -m loadtests.drills $(if $(ON),--on $(ON)) $(if $(KIND),--kind '$(KIND)') \
 		$(if $(TIMES),--times $(TIMES)) $(if $(RATE),--rate $(RATE)) $(if $(filter-out 0,$(FULL)),--full)
 
+# Outages are mostly waiting, so the tests are shared out to two processes with a stack each.
 test: dev-venv ## Run every test that needs no Docker
-	$(VENV)/python -m pytest
+	$(VENV)/python -m pytest --numprocesses 2 --dist worksteal
 
 race: dev-venv ## Prove the promises at full counts, then the audit; some of them: make race P=1,7
 	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \

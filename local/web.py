@@ -60,11 +60,16 @@ def _held_by(port: int) -> str:
     return ""
 
 
-def free_ports() -> dict[str, int]:
-    """A free port for every port setting, below those that outgoing connections use."""
+def free_ports(share: int = 0, shares: int = 1) -> dict[str, int]:
+    """A free port for every port setting, below those that outgoing connections use.
+
+    Args:
+        share, shares: which of so many disjoint sets to choose from, for those who choose at
+            the same time and have not taken theirs yet.
+    """
     ports: list[int] = []
     while len(ports) < len(PORTS):
-        port = random.randint(20000, 32000)
+        port = random.randrange(20000 + share, 32000, shares)
         if port not in ports and _why_not("127.0.0.1", port) is None:
             ports.append(port)
     return dict(zip(PORTS, ports, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,8 @@ class ComposeRig:
             for container in self._containers.get(service, []):
                 for line in self._logs(container, since):
                     if line.startswith("{"):
-                        yield json.loads(line)
+                        with suppress(ValueError):  # not every line is one of ours
+                            yield json.loads(line)
 
     def gateway_lines(self, since: float) -> Iterable[dict[str, Any]]:
         """Lines of the access log."""

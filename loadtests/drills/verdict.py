@@ -113,7 +113,7 @@ def _after_promotion(result: Result) -> list[Check]:
         Check(
             f"every instance wrote within {RECONNECT_SECONDS:g} s of the promotion"
             + (f"; not {', '.join(late)}" if late else ""),
-            not late,
+            bool(result.first_writes) and not late,
         ),
         _none("writes on a read-only node after that", result.read_only_errors),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -73,7 +72,9 @@ def test_of_simultaneous_uses_of_a_refresh_token_one_wins(
     assert refresh(http, winner["refresh_token"]).status_code == 401
 
 
-@pytest.mark.parametrize("token", ["unknown", "x" * 512, "é\u0000", secrets.token_urlsafe(32)])
+@pytest.mark.parametrize(
+    "token", ["unknown", "x" * 512, "é\u0000", "Zm9yZ2VkLXRva2VuLW9mLTMyLWJ5dGVz"]
+)
 def test_an_unknown_refresh_token_is_refused_and_logs_out_nobody(
     http: httpx.Client, token: str
 ) -> None:

@@ -20,8 +20,9 @@ from local.errors import StackError
 from local.progress import Silent
 from local.settings import Settings
 from local.stack import Stack
-from local.web import free_ports
 from tests.conftest import HOME, SERVICE_SETTINGS
+from tests.ports import own_ports
+from tests.race.rig import ledgers
 from tests.shop import Shop, wait_until
 
 # Those whose rows stay as they are when the restored shop opens.
@@ -34,8 +35,10 @@ LASTING = {
 @pytest.fixture(scope="module")
 def kept(stack: Stack, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup of the running stack, in which something was bought."""
-    product = shop.new_product(stock=5)
-    shop.buy(shop.new_user(), (product["id"], 2))
+    product = shop.new_product(stock=5)["id"]
+    shop.buy(shop.new_user(), (product, 2))
+    # By the order's event, a moment later: the rows are compared with those of then.
+    wait_until(lambda: ledgers(stack, [product])[product].sold == 2)
     return backup(stack, tmp_path_factory.mktemp("backups"), Silent())
 
 
@@ -44,7 +47,7 @@ def elsewhere() -> Iterator[Stack]:
     """A stack with other secrets, stopped and empty."""
     home = HOME.with_name(f"{HOME.name}-restored")
     shutil.rmtree(home, ignore_errors=True)
-    made = Stack(Settings(feira_home=home, service_environment=SERVICE_SETTINGS, **free_ports()))
+    made = Stack(Settings(feira_home=home, service_environment=SERVICE_SETTINGS, **own_ports()))
     try:
         yield made
     finally:

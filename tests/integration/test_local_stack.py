@@ -33,14 +33,15 @@ from local.secrets import load_secrets, secrets_file
 from local.settings import PORTS, REPOSITORY, Settings, read_settings
 from local.supervision import Supervisor
 from local.templates import render
-from local.web import check_ports, free_ports
+from local.web import check_ports
+from tests.ports import own_ports
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of a stack in a folder whose name has all that a shell or a format could trip on."""
     home = tmp_path / "it's 100 %d"
-    made = read_settings(feira_home=home, **free_ports())
+    made = read_settings(feira_home=home, **own_ports())
     for folder in (home, made.data, made.logs, made.run):
         folder.mkdir()
     return made

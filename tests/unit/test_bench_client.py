@@ -94,7 +94,8 @@ def test_a_load_counts_flows_and_their_times() -> None:
     assert load["wrong"] == 0
     assert 0 < load["p50"] <= load["p99"] < 1000
     assert load["seconds"] >= 0.2
-    assert 0 < load["cpu_seconds"] < load["seconds"]
+    # Both clocks are read one after the other, and the kernel counts in ticks.
+    assert 0 < load["cpu_seconds"] < load["seconds"] + 0.1
 
 
 def test_a_connection_that_the_server_ends_is_made_anew() -> None:
