@@ -8,6 +8,10 @@ COMPILE = $(dir $(VENV))lock/bin/pip-compile --quiet --generate-hashes --strip-e
 # `--time 5` of TIME=5 after `make bench`; what a shell has by that name (HOST) is no setting.
 option = $(if $(filter command,$(origin $(1))),--$(shell echo $(1) | tr A-Z a-z) '$($(1))')
 
+# Of VOLUMES=1 and the like; anything but 1 and 0 would be a guess about somebody's data.
+yes = $(if $(filter-out 0 1,$($(1))),$(error $(1) is 1 or 0, not `$($(1))`),$(filter 1,$($(1))))
+$(if $(filter-out compose embedded,$(ON)),$(error ON is compose or embedded, not `$(ON)`))
+
 DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile postgres/etcd.Dockerfile
 
 .DEFAULT_GOAL := help
@@ -46,7 +50,7 @@ test: dev-venv ## Run every test that needs no Docker
 
 race: dev-venv ## Prove the promises at full counts, then the audit; some of them: make race P=1,7
 	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \
-		tests/race tests/outage tests/events tests/async_orders tests/integration/test_events.py \
+		tests/race tests/outage tests/events tests/async_orders tests/integration/test_events.py tests/integration/test_backup.py \
 		tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
 		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time
 
@@ -95,7 +99,7 @@ up: python ## Build and start everything in containers, print where it is; BUS=k
 	@exec $(PYTHON) -m local.compose up $(if $(BUS),--bus=$(BUS))
 
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
-	@exec $(PYTHON) -m local.compose down $(if $(filter-out 0,$(VOLUMES)),--volumes)
+	@exec $(PYTHON) -m local.compose down $(if $(call yes,VOLUMES),--volumes)
 
 upgrade: python ## Replace what runs in containers by the version in this clone, while the shop is open
 	@exec $(PYTHON) -m local.compose upgrade
@@ -106,7 +110,7 @@ backup: $(if $(filter compose,$(ON)),python,venv) ## Copy everything into backup
 restore: $(if $(filter compose,$(ON)),python,venv) ## Put a backup back: FROM=backups/... (FORCE=1: over data that is there; ON=compose: of `make up`)
 	@test -n "$(FROM)" || { echo "error: which backup? make restore FROM=backups/..." >&2; exit 1; }
 	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) restore "$(FROM)" \
-		$(if $(filter-out 0,$(FORCE)),--force) $(if $(filter-out 0,$(CLOSED)),--closed)
+		$(if $(call yes,FORCE),--force) $(if $(call yes,CLOSED),--closed)
 
 test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a drill of every kind
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { echo "error: no Docker engine with Compose v2 answers; nothing of tests/docker was run: $$(ls tests/docker/test_*.py | xargs -n1 basename | xargs)" >&2; exit 1; }

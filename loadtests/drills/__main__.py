@@ -39,12 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open_rig(options.on, progress) as rig, Display(progress.console, plan) as display:
             session.run(rig, plan, done, display)
     except StackError as error:
+        done.broken_off = str(error)
         show_failure(progress.console, error)
-        return 1
     except KeyboardInterrupt:
+        done.broken_off = "by hand"
         progress.say("Broken off; what was broken is mended.")
+    if done.results:
+        _show(progress.console, done)
+    if done.broken_off == "by hand":
         return 130
-    _show(progress.console, done)
     return 0 if done.passed else 1
 
 

@@ -99,6 +99,7 @@ def checks(kind: Kind | None, result: Result, *, full: bool) -> list[Check]:
     if kind.fault in ("freeze", "cut"):
         text = f"transactions of {result.fence_attempts} that the old primary acknowledged"
         found.append(_none(text, result.fence_acknowledged))
+        found.append(Check("the old primary was asked to commit", result.fence_attempts > 0))
     return found
 
 

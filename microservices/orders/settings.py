@@ -108,7 +108,7 @@ class Settings(ServiceSettings):
         5, ge=1, description="Failed calls in a row after which the catalog is left alone."
     )
     reserve_breaker_seconds: float = Field(
-        5.0, gt=0, description="How long it is left alone before one call tries it again."
+        2.0, gt=0, description="How long it is left alone before one call tries it again."
     )
     payment_timeout_seconds: float = Field(
         2.0, gt=0, description="Longest wait for the payment provider."

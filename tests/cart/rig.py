@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +23,7 @@ from redis.exceptions import RedisError
 from cart.ports import Ports
 from chassis.events import Event
 from chassis.ids import new_id
+from tests.shop import wait_until
 from tests.stand_in import Answer, Arrival, HangUp, StandIn
 
 PASSWORD = "only-for-these-tests"
@@ -247,11 +247,3 @@ def event(kind: str, data: dict[str, Any]) -> Event:
     """An event as another service would publish it."""
     time_now = (NOW - timedelta(seconds=1)).isoformat()
     return Event(new_id(), "/matriz/test", kind, "subject", time_now, 1, data)
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait for a condition, at most this long."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "it did not come true in time"
-        time.sleep(0.01)

@@ -16,8 +16,8 @@ from tests.cart.rig import (
     cart_document,
     item_document,
     problem,
-    wait_until,
 )
+from tests.shop import wait_until
 
 GONE = ("cart-not-found", "No such cart", "There is no such cart, or it has expired.")
 

@@ -17,8 +17,8 @@ from tests.cart.rig import (
     cart_document,
     item_document,
     problem,
-    wait_until,
 )
+from tests.shop import wait_until
 from tests.stand_in import Answer, HangUp
 
 UNAVAILABLE = (

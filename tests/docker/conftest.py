@@ -16,7 +16,9 @@ from tests.docker.project import Project
 # They take minutes and need an engine: `make test` leaves them out.
 collect_ignore_glob = [] if os.environ.get("FEIRA_DOCKER") else ["test_*.py"]
 
-LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".feira*", ".env", "__pycache__", ".*_cache")
+# An operator's own: secrets, data, results.
+OWN = (".env", ".env.made*", ".env.new", ".feira*", "backups", "reports")
+LEFT_OUT = shutil.ignore_patterns(*OWN, ".venv", ".git", "__pycache__", ".*_cache")
 
 
 @pytest.fixture(scope="session")

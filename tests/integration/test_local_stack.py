@@ -11,8 +11,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -35,6 +33,7 @@ from local.supervision import Supervisor
 from local.templates import render
 from local.web import check_ports
 from tests.ports import own_ports
+from tests.shop import wait_until
 
 
 @pytest.fixture
@@ -45,14 +44,6 @@ def settings(tmp_path: Path) -> Settings:
     for folder in (home, made.data, made.logs, made.run):
         folder.mkdir()
     return made
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    """Fail unless something becomes true in time."""
-    limit = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < limit, "did not come true in time"
-        time.sleep(0.02)
 
 
 def mode(path: Path) -> int:

@@ -210,6 +210,10 @@ def test_a_session_passes_when_everything_did(session: Session) -> None:
     assert not session.passed
     session.results = session.results[:1]
     assert session.passed
+    session.results[0].kind = "control"
+    assert not session.passed, "what was asked for was skipped"
+    session.skipped = {}
+    assert session.passed
     session.broken_off = "why"
     assert not session.passed
     assert not Session("compose", 10, False).passed, "nothing was done"
