@@ -93,7 +93,13 @@ def up(*options: str) -> int:
 def down(*, volumes: bool) -> int:
     """Remove containers and networks, and the volumes if asked."""
     engine.require_environment()
-    return engine.run("--profile", "*", "down", "--remove-orphans", *(["--volumes"] * volumes))
+    options = ("--remove-orphans", *(["--volumes"] * volumes))
+    if status := engine.run("--profile", "*", "down", *options):
+        return status
+    # Of an overlay that is chosen no longer, such as another bus, Compose does not know.
+    for kind in ("network", *(["volume"] * volumes)):
+        engine.remove_all(kind)
+    return 0
 
 
 def audit() -> int:

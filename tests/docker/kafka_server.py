@@ -6,6 +6,7 @@ import os
 import subprocess
 from contextlib import closing, suppress
 
+import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -103,6 +104,12 @@ class KafkaServer:
     def remove(self) -> None:
         """Leave nothing of it."""
         docker("rm", "--force", "--volumes", self.name)
+
+
+def require_image() -> None:
+    """Skip the test, and say so, where there is no Kafka to be had."""
+    if docker("image", "inspect", IMAGE).returncode and docker("pull", IMAGE).returncode:
+        pytest.skip(f"the image {IMAGE} is not here and cannot be pulled: Kafka is not tested")
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:

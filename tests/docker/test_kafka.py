@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docker.kafka_server import IMAGE, KafkaServer, docker
+from tests.docker.kafka_server import KafkaServer, require_image
+from tests.docker.project import NAME
 from tests.events import promises
 from tests.events.conftest import dsn, postgres
 from tests.events.suite import BusContract
@@ -16,9 +17,8 @@ __all__ = ["dsn", "postgres"]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[KafkaServer]:
-    if docker("image", "inspect", IMAGE).returncode and docker("pull", IMAGE).returncode:
-        pytest.skip(f"the image {IMAGE} is not here and cannot be pulled: Kafka is not tested")
-    server = KafkaServer("feira-test-kafka")
+    require_image()
+    server = KafkaServer(f"{NAME}-kafka")
     yield server
     server.remove()
 
