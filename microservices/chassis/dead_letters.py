@@ -95,5 +95,5 @@ def _described(letter: bus.Letter) -> str:
 def _clear_errors() -> Iterator[None]:
     try:
         yield
-    except bus.AWAY as error:
+    except bus.away() as error:
         raise SystemExit(f"the event bus does not answer: {error}") from None

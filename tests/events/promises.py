@@ -58,7 +58,7 @@ def drain(consumer: bus.Consumer, enough: int, effects: Effects, seconds: float)
         try:
             if consumer.cycle():
                 return False
-        except (ValueError, *bus.AWAY):
+        except (ValueError, *bus.away()):
             return False
         return len(effects.counts()) >= enough
 
@@ -69,7 +69,7 @@ def deliver(one: Relay, seconds: float) -> None:
     """All that waits; a topic that was just made may refuse for a moment."""
 
     def nothing_left() -> bool:
-        with suppress(*bus.AWAY):
+        with suppress(*bus.away()):
             return not one.cycle()
         return False
 
@@ -111,7 +111,7 @@ def relay_in_a_process_that_dies(dsn: str, url: str, service: str) -> bool:
             one = relay(dsn, Deadly(bus.publisher(url, service)))
             limit = time.monotonic() + 30
             while time.monotonic() < limit:
-                with suppress(*bus.AWAY):
+                with suppress(*bus.away()):
                     one.duty()
         finally:
             os._exit(1)
@@ -159,6 +159,6 @@ def poison_among_many_is_parked_and_replayable(dsn: str, url: str, service: str)
 
 
 def _cycle(consumer: bus.Consumer) -> bool:
-    with suppress(ValueError, *bus.AWAY):
+    with suppress(ValueError, *bus.away()):
         consumer.cycle()
     return True

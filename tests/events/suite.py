@@ -52,7 +52,7 @@ class Bench:
         while True:
             try:
                 return work()
-            except bus.AWAY:
+            except bus.away():
                 if time.monotonic() > limit:
                     raise
                 time.sleep(0.05)
@@ -290,7 +290,7 @@ class BusContract:
             publish = bench.publisher.publish
             for work in (lambda: publish([event()]), lambda: until_it_raises(consumer)):
                 began = time.monotonic()
-                with pytest.raises(bus.AWAY):
+                with pytest.raises(bus.away()):
                     work()
                 assert time.monotonic() - began < 20
         finally:
@@ -309,5 +309,5 @@ def until_it_raises(consumer: bus.Consumer) -> None:
 def published(bench: Bench, each: Event) -> bool:
     try:
         return bool(bench.publish(each))
-    except bus.AWAY:
+    except bus.away():
         return False

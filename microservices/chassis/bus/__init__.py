@@ -8,7 +8,6 @@ acknowledged after its effect; one that keeps failing is set aside as a dead let
 from __future__ import annotations
 
 from chassis.bus.port import (
-    AWAY,
     MOST_ATTEMPTS,
     BusAway,
     Consumer,
@@ -17,10 +16,10 @@ from chassis.bus.port import (
     Handler,
     Letter,
     Publisher,
+    away,
 )
 
 __all__ = [
-    "AWAY",
     "MOST_ATTEMPTS",
     "BusAway",
     "Consumer",
@@ -29,6 +28,7 @@ __all__ = [
     "Handler",
     "Letter",
     "Publisher",
+    "away",
     "consumer",
     "dead_letters",
     "publisher",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from chassis.bus.port import AWAY, MOST_ATTEMPTS, Handler
+from chassis.bus.port import MOST_ATTEMPTS, Handler, away
 from chassis.events import Event
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ class Attempts:
         """
         try:
             self._handle(Event.parse(json.loads(document)))
-        except AWAY:
+        except away():
             raise  # not the event's fault: it is tried again until they are back
         except Exception as error:
             count = self._failed[place] = self._failed.get(place, 0) + 1

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from redis.exceptions import RedisError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.events import Event
-from chassis.problems import Unavailable
+from chassis.problems import Unavailable, absent_database
 
 Handler = Callable[[Event], None]
 
@@ -22,8 +20,9 @@ class BusAway(Unavailable):
     """The bus could not be asked within its bounded wait; what was sent may or may not be there."""
 
 
-# What a handler raises when a store or a service that it needs cannot be asked.
-AWAY = (Unavailable, RedisError, OperationalError, InterfaceError, PoolTimeout)
+def away() -> tuple[type[Exception], ...]:
+    """What a handler raises when a store or a service that it needs cannot be asked."""
+    return (Unavailable, RedisError, *absent_database())
 
 
 class DataLost(Exception):
@@ -68,7 +67,7 @@ class Consumer(Protocol):
         """Handle what is there, waiting up to a second for it; True when something was.
 
         Events are handled in order and acknowledged after their effect, so one may come again
-        after a crash. What raises one of `AWAY` stays and is tried again without end; what
+        after a crash. What raises one of `away()` stays and is tried again without end; what
         raises anything else, `MOST_ATTEMPTS` times, is set aside as a dead letter.
 
         Raises:
