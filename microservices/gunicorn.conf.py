@@ -1,7 +1,10 @@
 """How every service runs under gunicorn."""
 
+import gc
 import json
 import os
+import signal
+import sys
 from socket import socket
 from typing import Any
 
@@ -11,6 +14,11 @@ bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WORKERS", "1"))
 worker_class = "chassis.worker.Worker"
 threads = int(os.environ.get("THREADS", "16"))
+# Loaded before the port is opened: whoever finds this instance's name connects at once, and on a
+# busy machine would wait for longer than anybody does until there is somebody to answer.
+preload_app = True
+# Until gunicorn listens to signals itself, the first process of a container would ignore this one.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 # Longer than the gateway keeps its side open: it never reuses a connection that we are closing.
 keepalive = 75
 graceful_timeout = 20
@@ -39,6 +47,12 @@ def write_problem(connection: socket, status: int, title: str, detail: str) -> N
 
 # gunicorn has no setting for the page of HTML that it would send.
 util.write_error = write_problem
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """What is loaded by now is shared with the worker, as long as no collector writes to it."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_exit(server: Any, worker: Any) -> None:
