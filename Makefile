@@ -50,7 +50,8 @@ test: dev-venv ## Run every test that needs no Docker
 
 race: dev-venv ## Prove the promises at full counts, then the audit; some of them: make race P=1,7
 	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \
-		tests/race tests/outage tests/integration/test_backup.py tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
+		tests/race tests/outage tests/events tests/async_orders tests/integration/test_events.py tests/integration/test_backup.py \
+		tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
 		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time
 
 controls: dev-venv ## Take each guard out of a copy and see its test fail; some of them: make controls C=if-match
@@ -81,10 +82,11 @@ lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--up
 	@test -x .venv/lock/bin/pip-compile || { $(PYTHON) -m venv --without-pip .venv/lock && \
 		$(PYTHON) -m pip --python .venv/lock/bin/python install --quiet pip pip-tools; }
 	$(COMPILE) -o requirements/services.txt pyproject.toml
+	$(COMPILE) --extra kafka -c requirements/services.txt -o requirements/kafka.txt pyproject.toml
 	$(COMPILE) --extra local -c requirements/services.txt -o requirements/local.txt pyproject.toml
 	$(COMPILE) --extra local --extra load -c requirements/local.txt -o requirements/load.txt \
 		pyproject.toml
-	$(COMPILE) --extra local --extra load --extra dev -c requirements/load.txt \
+	$(COMPILE) --extra local --extra load --extra kafka --extra dev -c requirements/load.txt \
 		-o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/local.txt -o postgres/requirements.txt postgres/requirements.in
 
@@ -93,8 +95,8 @@ python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Feira needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1) (make PYTHON=...)" >&2; exit 1; }
 
 # Docker with Compose v2, and Python with nothing installed, is all that these two need.
-up: python ## Build and start everything in containers, print where it is; the first time makes .env
-	@exec $(PYTHON) -m local.compose up
+up: python ## Build and start everything in containers, print where it is; BUS=kafka: with Kafka
+	@exec $(PYTHON) -m local.compose up $(if $(BUS),--bus=$(BUS))
 
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(call yes,VOLUMES),--volumes)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from local import compose_bus
 from local import compose_engine as engine
 from local import compose_notes as notes
 from local.compose_backup import backup
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match options.command:
             case "up":
+                if options.bus:
+                    engine.ensure_secrets()
+                    compose_bus.choose(engine.ENVIRONMENT, options.bus)
                 return up("--build")
             case "down":
                 return down(volumes=options.volumes)
@@ -50,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.compose", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="build and start everything, wait until it sells")
+    up_parser = commands.add_parser("up", help="build and start everything, wait until it sells")
+    up_parser.add_argument("--bus", choices=compose_bus.OVERLAYS, help="the event bus from now on")
     down_parser = commands.add_parser("down", help="remove the containers and networks")
     down_parser.add_argument("--volumes", action="store_true", help="the data too")
     commands.add_parser("audit", help="prove the stock and payment invariants")
@@ -92,8 +97,11 @@ def up(*options: str) -> int:
 def down(*, volumes: bool) -> int:
     """Remove containers and networks, and the volumes if asked."""
     engine.require_environment()
-    options = ["--volumes"] if volumes else []
-    engine.check("not all could be removed", "--profile", "*", "down", "--remove-orphans", *options)
+    options = ("--remove-orphans", *(["--volumes"] * volumes))
+    engine.check("not all could be removed", "--profile", "*", "down", *options)
+    # Of an overlay that is chosen no longer, such as another bus, Compose does not know.
+    for kind in ("network", *(["volume"] * volumes)):
+        engine.remove_all(kind)
     for kind in [notes.UPGRADE, *[notes.RESTORE] * volumes]:
         notes.remove(kind)
     return 0

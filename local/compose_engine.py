@@ -168,6 +168,17 @@ def existing_volumes(options: tuple[str, ...] = ()) -> list[str]:
     return sorted(wanted & set(output("docker", "volume", "ls", "--quiet").split()))
 
 
+def remove_all(kind: str) -> None:
+    """Remove every network, or volume, that is labelled as this project's.
+
+    Raises StackError if one of them is still in use.
+    """
+    label = f"label=com.docker.compose.project={project()['name']}"
+    names = output("docker", kind, "ls", "--quiet", "--filter", label).split()
+    if names:
+        output("docker", kind, "rm", *names)
+
+
 def address(port: int) -> str:
     """Where a port of the gateway is published: host:port."""
     host, _, published = output("docker", "compose", "port", "gateway", str(port)).rpartition(":")

@@ -49,6 +49,7 @@ CONTAINERS = {
     "CATALOG_REPLICAS": ("2", "Instances of the catalog (also: --scale catalog=3)."),
     "CART_REPLICAS": ("1", "Instances of the cart."),
     "ORDERS_REPLICAS": ("1", "Instances of orders."),
+    "ORDERS_WORKER_REPLICAS": ("1", "Workers of asynchronous orders (--scale orders-worker=3)."),
     "WORKERS": ("1", "Worker processes of each instance."),
     "REDIS_CARTS_MAXMEMORY": ("256mb", "Most memory that carts may take; writes fail beyond it."),
     "REDIS_STREAMS_MAXMEMORY": ("256mb", "Most memory that events may take."),
@@ -75,6 +76,11 @@ CONTAINERS = {
     "REDIS_IMAGE": ("redis:7-bookworm", "Image of both Redis."),
     "NGINX_IMAGE": ("nginx:1.30", "Base image of the gateway."),
     "DEBIAN_IMAGE": ("debian:bookworm-slim", "Base image of etcd."),
+    "KAFKA_IMAGE": ("apache/kafka:3.9.1", "Image of Kafka, with `make up BUS=kafka`."),
+    "KAFKA_HEAP": ("-Xms256m -Xmx384m", "Options of Kafka's Java."),
+    "KAFKA_MEMORY": ("768m", "Memory limit of Kafka."),
+    "KAFKA_PIDS": ("256", "Most processes and threads of Kafka."),
+    "KAFKA_HEALTH_INTERVAL": ("15s", "How often Kafka is asked whether it is well."),
 }
 # Settings that docker-compose.yml works out itself, or that are among the above.
 NOT_A_VARIABLE = {"instance", "seed_demo", "listen_address"}

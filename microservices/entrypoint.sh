@@ -1,5 +1,6 @@
 #!/bin/sh
-# What a service's container runs: `serve`, or a command of the service's own, such as `migrate`.
+# What a service's container runs: `serve`, `worker`, or a command of the service's own, such as
+# `migrate`.
 set -eu
 
 # The host name is the container's id: every instance of a scaled service has its own.
@@ -11,5 +12,8 @@ if [ "$1" = serve ]; then
         mkdir -p "$PROMETHEUS_MULTIPROC_DIR"
     fi
     exec python -m gunicorn -c /app/gunicorn.conf.py "$SERVICE.app:create_app()"
+fi
+if [ "$1" = worker ]; then
+    exec python -m "$SERVICE.worker"
 fi
 exec python -m flask --app "$SERVICE.app" "$@"

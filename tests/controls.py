@@ -29,7 +29,7 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".feira*", "reports", "__pyca
 TIMEOUT_SECONDS = 600
 STOCK = "microservices/catalog/migrations/sql/stock_functions_0001.sql"
 TABLES = "microservices/catalog/migrations/sql/tables_0001.sql"
-CHECKOUT = "microservices/orders/migrations/sql/checkout_functions_0001.sql"
+CHECKOUT = "microservices/orders/migrations/sql/async_orders_0003.sql"
 ORDERS_TABLES = "microservices/orders/migrations/sql/tables_0001.sql"
 
 
@@ -136,7 +136,7 @@ CONTROLS = (
             Change(
                 CHECKOUT,
                 "UPDATE idempotency_keys SET status = (answer ->> 'status')::bigint,"
-                " body = answer ->> 'body'\n        WHERE order_id = of_order;",
+                " body = answer ->> 'body'\n        WHERE order_id = of_order AND status IS NULL;",
                 "DELETE FROM idempotency_keys WHERE order_id = of_order;",
             ),
         ),
@@ -171,7 +171,7 @@ CONTROLS = (
         "tests/race/test_idempotency.py::test_a_key_with_another_body_is_refused",
         (
             Change(
-                "microservices/orders/checkout.py",
+                "microservices/orders/wishes.py",
                 'if known["body_hash"] != wish.body_hash:',
                 "if False:",
             ),
@@ -184,7 +184,7 @@ CONTROLS = (
         "tests/race/test_idempotency.py::test_a_key_belongs_to_its_user",
         (
             Change(
-                "microservices/orders/checkout.py",
+                "microservices/orders/wishes.py",
                 "                IdempotencyKey.user_id == wish.user_id,\n"
                 "                IdempotencyKey.route == ROUTE,\n"
                 "                IdempotencyKey.key == wish.key,\n"

@@ -80,7 +80,8 @@ class Evidence:
     def _promotion(self, kind: Kind, result: Result) -> None:
         views, began = self.watch.views, self.course.fault.began
         before = max((view.timeline for view in views if view.at < began), default=0)
-        result.demoted = max(view.timeline for view in self.watch.latest()) != before
+        # A timeline only ever rises, and a Patroni that did not answer has none.
+        result.demoted = max(view.timeline for view in views) > before
         promoted = next(
             (v for v in views if v.leads and v.at > began and v.node != self.course.target), None
         )

@@ -29,7 +29,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         service_token=settings.service_token,
     )
     products = Products(settings, redis, scripts, catalog)
-    ports = Ports(settings, redis, scripts, products, clock or SystemClock())
+    ports = Ports(settings, redis, scripts, products, catalog, clock or SystemClock())
     service = chassis_app.start(
         "cart", "Feira: cart", DESCRIPTION, settings, request_seconds=settings.request_seconds
     )

@@ -11,6 +11,7 @@ from cart.products import Products
 from cart.settings import Settings
 from cart.store import Scripts
 from chassis.clock import Clock
+from chassis.http_client import ServiceClient
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Ports:
     redis: Redis
     scripts: Scripts
     products: Products
+    catalog: ServiceClient
     clock: Clock
 
 

@@ -1,7 +1,8 @@
 """What the cart knows of products: views in Redis, and the catalog behind a breaker.
 
 The catalog's events keep the views that are there up to date; a view that is not there is asked
-for. When the catalog cannot be asked, what is known is shown and called unverified.
+for. When the catalog cannot be asked, what is known is shown and called unverified. While the
+background process says that the catalog is there (see `refreshing`), reading a cart asks nobody.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from chassis.problems import Unavailable
 
 TOKEN = re.compile(r"[a-z]{1,20}:[0-9A-F/]{1,20}(,[a-z]{1,20}:[0-9A-F/]{1,20}){0,3}")
 PLACE_MILLISECONDS = 5000
+# There while the catalog answers the background process.
+HEARD = "catalog:heard"
 
 log = structlog.get_logger()
 
@@ -100,8 +103,8 @@ class Products:
         wanted = sorted(set(ids))
         if not wanted:
             return Knowledge({}, frozenset(), True)
-        views = self._remembered(wanted)
-        silent = time.monotonic() - self._heard > self._settings.catalog_check_seconds
+        views, heard = self._remembered(wanted)
+        silent = not heard and time.monotonic() - self._heard > self._settings.catalog_check_seconds
         unsure = [i for i in wanted if silent or i in anew or i not in views]
         if not unsure:
             return Knowledge(views, frozenset(), True)
@@ -123,12 +126,28 @@ class Products:
                 said["stock_version"] = event.data["version"]
         else:
             return
-        self._scripts.learn([_key(product_id)], [json.dumps(said), ""])
+        self._scripts.learn([key_of(product_id)], [json.dumps(said), ""])
 
-    def _remembered(self, ids: Sequence[int]) -> dict[int, View]:
-        texts = self._redis.mget([_key(product_id) for product_id in ids])
+    def learn_anew(self, ids: Sequence[int], *, forget: bool) -> int:
+        """Ask the catalog for these products and keep what it says; how many it has.
+
+        Args:
+            ids: at most 100.
+            forget: take what it says even where something newer seems to be known.
+
+        Raises:
+            Unavailable: the catalog did not answer.
+            RedisError: the views could not be changed.
+        """
+        if forget:
+            self._redis.delete(*map(key_of, ids))
+        self._hold_places(ids)
+        return len(self._remember(self._ask(ids, None)))
+
+    def _remembered(self, ids: Sequence[int]) -> tuple[dict[int, View], bool]:
+        *texts, heard = self._redis.mget([*map(key_of, ids), HEARD])
         found = {i: _view(text) for i, text in zip(ids, texts, strict=True) if text}
-        return {i: view for i, view in found.items() if view is not None}
+        return {i: view for i, view in found.items() if view is not None}, heard is not None
 
     def _fetch(self, ids: Sequence[int], token: str | None) -> dict[int, View]:
         self._hold_places(ids)
@@ -141,7 +160,7 @@ class Products:
         # the catalog is being asked would be lost, and the older answer kept for minutes.
         pipeline = self._redis.pipeline(transaction=False)
         for product_id in ids:
-            pipeline.set(_key(product_id), "{}", px=PLACE_MILLISECONDS, nx=True)
+            pipeline.set(key_of(product_id), "{}", px=PLACE_MILLISECONDS, nx=True)
         try:
             pipeline.execute()
         except RedisError as error:
@@ -173,7 +192,9 @@ class Products:
         pipeline = self._redis.pipeline(transaction=False)
         lifetime = self._settings.product_view_seconds * 1000
         for product_id, view in fetched.items():
-            self._scripts.learn([_key(product_id)], [json.dumps(asdict(view)), lifetime], pipeline)
+            self._scripts.learn(
+                [key_of(product_id)], [json.dumps(asdict(view)), lifetime], pipeline
+            )
         try:
             answers = pipeline.execute(raise_on_error=False)
         except RedisError:
@@ -185,7 +206,8 @@ class Products:
         return newest
 
 
-def _key(product_id: int) -> str:
+def key_of(product_id: int) -> str:
+    """Where the view of a product is."""
     return f"product:{int(product_id)}"
 
 

@@ -1,4 +1,4 @@
-"""`flask --app catalog.app …`: migrate, seed, background."""
+"""`flask --app catalog.app …`: migrate, seed, background, dead-letters."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from flask import Flask
 
 from catalog import seeding, settlement, sweeper
 from catalog.ports import Ports
-from chassis import background, bus, migrations
+from chassis import background, bus, dead_letters, inbox, migrations
 from chassis.outbox import Relay
 
-RELAY_POLL_SECONDS = 0.1
 TRIM_SECONDS = 60.0
 HOUSEKEEPING_SECONDS = 600.0
 
@@ -44,18 +43,24 @@ def register(app: Flask, ports: Ports) -> None:
         """Relay events, settle reservations by order events, sweep expired ones."""
         background.run(loops(ports), heartbeat)
 
+    dead_letters.register(app, ports.settings.event_bus_url, "catalog", handlers(ports))
+
+
+def handlers(ports: Ports) -> dict[str, bus.Handler]:
+    """What the events of each service do to the catalog."""
+    return {"orders": lambda event: settlement.on_order_event(ports, event)}
+
 
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of the catalog beside its requests."""
-    redis = bus.connect(ports.settings.event_bus_url)
-    publisher = bus.Publisher(redis, "catalog")
-    relay = Relay(ports.database.primary, f"/{ports.branch}/catalog", {"bus": publisher.publish})
-    consumer = bus.Consumer(
-        redis,
-        "orders",
-        "catalog",
-        ports.settings.instance,
-        lambda event: settlement.on_order_event(ports, event),
+    publisher = bus.publisher(ports.settings.event_bus_url, "catalog")
+    relay = Relay(ports.database.primary, f"/{ports.branch}/catalog", {"bus": publisher})
+    consumer = bus.consumer(
+        ports.settings.event_bus_url,
+        service="orders",
+        group="catalog",
+        member=ports.settings.instance,
+        handle=handlers(ports)["orders"],
     )
 
     def trim() -> bool:
@@ -63,9 +68,10 @@ def loops(ports: Ports) -> list[background.Loop]:
         return False
 
     return [
-        background.Loop("relay", relay.cycle, RELAY_POLL_SECONDS),
+        background.Loop("relay", relay.duty, 0),
         background.Loop("settlement", consumer.cycle, 0),
         background.Loop("sweeper", lambda: sweeper.sweep(ports), ports.settings.sweep_seconds),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
+        background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
     ]

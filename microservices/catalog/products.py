@@ -171,21 +171,28 @@ def movement(stock: Stock, branch: Branch, delta: int, kind: str, reference: str
 
 
 def tell(session: Session, branch: Branch, offer: Offer) -> None:
-    """Write the events of a changed product: what it is, and this branch's stock of it."""
+    """Write the events of a changed product: what it is, and this branch's stock of it.
+
+    Both rows have to be locked: events of a row that is not could come after newer ones.
+    """
     described = product_document(offer.product)
-    sku = offer.product.sku
-    stocked = {
-        "sku": sku,
-        "product_id": offer.product.id,
-        "branch": offer.stock.branch,
-        "available": offer.stock.available,
-        "version": offer.stock.version,
-        "product": described,
-    }
-    outbox.append(
-        session.execute,
-        [NewEvent("product.updated", sku, described), NewEvent("stock.updated", sku, stocked)],
-        branch.clock,
+    event = NewEvent("product.updated", offer.product.sku, described)
+    outbox.append(session.execute, [event, stock_event(offer)], branch.clock)
+
+
+def stock_event(offer: Offer) -> NewEvent:
+    """That the stock is what it is, with what it is the stock of."""
+    return NewEvent(
+        "stock.updated",
+        offer.product.sku,
+        {
+            "sku": offer.product.sku,
+            "product_id": offer.product.id,
+            "branch": offer.stock.branch,
+            "available": offer.stock.available,
+            "version": offer.stock.version,
+            "product": product_document(offer.product),
+        },
     )
 
 
@@ -209,6 +216,8 @@ def _apply(session: Session, branch: Branch, product: Product, fields: dict[str,
         setattr(product, name, value)
     product.version += 1
     session.flush()
+    mine = (Stock.product_id == product.id) & (Stock.branch == branch.name)
+    session.execute(select(Stock.version).where(mine).with_for_update(key_share=True))
     session.expire(product)
     offer = find(session, product.id, branch.name)
     assert offer is not None, "every product has a stock row of its branch"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import structlog
 
-from catalog import reservations
 from catalog.ports import Ports
-from catalog.problems import ReservationNotFound, ReservationReleased
+from catalog.reservations import MOST_LINES
 from chassis.events import Event
+from chassis.ids import new_id
 
 log = structlog.get_logger()
 
 
 def on_order_event(ports: Ports, event: Event) -> None:
-    """Settle the reservation that an order's new status is about; repeating it is fine.
+    """Settle the reservation that an order's new status is about; repeating it changes nothing.
 
     A cancelled or failed order released its reservation itself, before its status changed to
     that for good; here it is only made sure.
@@ -21,11 +21,20 @@ def on_order_event(ports: Ports, event: Event) -> None:
     if event.type != "order.status_changed":
         return
     order_id, status = event.data["id"], event.data["status"]
-    if status == "confirmed":
-        try:
-            reservations.commit(ports, order_id)
-        except (ReservationNotFound, ReservationReleased):
-            # The order was cancelled before this event arrived.
-            log.info("nothing_to_commit", order=order_id)
-    elif status in ("cancelled", "failed"):
-        reservations.release(ports, order_id)
+    if status not in ("confirmed", "cancelled", "failed"):
+        return
+    row = ports.database.call(
+        "SELECT settle_reservation(:event, :lamport, :id, :status, :branch, :now, :events)",
+        {
+            "event": event.id,
+            "lamport": event.lamport,
+            "id": order_id,
+            "status": status,
+            "branch": ports.branch,
+            "now": ports.clock.now(),
+            "events": [new_id() for _ in range(MOST_LINES)],
+        },
+        repeatable=True,
+    )
+    # A confirmed order that was cancelled before this event arrived has nothing to sell any more.
+    log.info("reservation_settled", order=order_id, status=status, found=row[0])

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from catalog.models import Reservation, Stock
 from catalog.problems import InsufficientStock, ProductNotFound
-from catalog.products import Branch, Offer, find, movement, tell
+from catalog.products import Branch, Offer, find, movement, stock_event
+from chassis import outbox
 
 
 def levels(session: Session, product_id: int, branch: str) -> tuple[Offer, list[Stock]] | None:
@@ -49,7 +50,7 @@ def adjust(session: Session, branch: Branch, product_id: int, delta: int, reason
     session.flush()
     offer = find(session, product_id, branch.name)
     assert offer is not None, "a stock row has a product"
-    tell(session, branch, offer)
+    outbox.append(session.execute, [stock_event(offer)], branch.clock)
     return offer
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from flask import Flask, current_app, g, request
 
 from chassis.clock import Clock
 from chassis.problems import Forbidden, Unauthenticated
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Role = Literal["customer", "operator", "admin"]
 Access = Literal["public", "customer", "operator", "admin", "service"]
@@ -91,6 +92,9 @@ class TokenVerifier:
         return identity
 
     def _decode(self, token: str, now: int) -> Identity:
+        # Most processes never see a token, and this takes 4 MB in each that loads it.
+        import jwt
+
         key = self._key(token)
         try:
             # Times are checked below against the injected clock.
@@ -112,6 +116,8 @@ class TokenVerifier:
         return _identity(claims, now)
 
     def _key(self, token: str) -> Ed25519PublicKey:
+        import jwt
+
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError, TypeError) as error:

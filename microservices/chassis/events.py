@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+# What every reader of JSON takes for a whole number.
+MOST_LAMPORT = 2**53 - 1
+
 
 @dataclass(frozen=True)
 class Event:
@@ -16,7 +19,7 @@ class Event:
         type: past tense, for example `stock.updated`.
         subject: what it is about; events of one subject are delivered in order.
         time: for people; nothing is ordered by it.
-        lamport: logical clock of the source, above that of everything the source had seen.
+        lamport: logical clock of the source, above that of every event that had an effect on it.
         data: snapshot of the subject, with its `version`.
     """
 
@@ -44,13 +47,16 @@ class Event:
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> Event:
-        """Read a CloudEvents document. Raises KeyError or TypeError when it is none of ours."""
+        """Read a CloudEvents document. Raises KeyError, TypeError or ValueError when it is none."""
+        lamport = int(document["lamport"])
+        if not 0 <= lamport <= MOST_LAMPORT:
+            raise ValueError(f"lamport is {lamport}")
         return cls(
             id=str(document["id"]),
             source=str(document["source"]),
             type=str(document["type"]),
             subject=str(document["subject"]),
             time=str(document["time"]),
-            lamport=int(document["lamport"]),
+            lamport=lamport,
             data=dict(document["data"]),
         )

@@ -4,30 +4,37 @@ Sequence numbers become visible out of commit order, so a cursor that remembers 
 skips what commits late. The relay therefore delivers whole *windows* of transactions: everything
 whose transaction id lies in [low, high), where `high` is the oldest transaction still running.
 Nothing can join such a window any more. Inside it rows go by `seq`, which is taken under the
-row lock of what they are about, so the events of one subject keep their order.
+row lock of what they are about, so the events of one subject keep their order; `_READ` says what
+is needed for that across windows.
+
+A sink that lost what it had taken (a Redis made anew, or one that crashed within a second of a
+write) is given it again, as far back as the outbox is kept.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
+from chassis import bell, inbox
+from chassis.bell import Bell
+from chassis.bus.port import DataLost
 from chassis.clock import Clock, rfc3339
 from chassis.events import Event
 from chassis.ids import new_id
 
 BATCH = 500
 PRUNE_BATCH = 5000
+CHECK_SECONDS = 5.0
 # Any number will do as long as it is only used here; one relay per database holds it.
 RELAY_LOCK = 0x0FE1_2A01
-
-Sink = Callable[[Sequence[Event]], None]
 
 log = structlog.get_logger()
 
@@ -51,6 +58,14 @@ CREATE TABLE outbox_cursors (
     seq bigint NOT NULL DEFAULT 0
 );
 """
+
+# Where the sink was after the last batch, in its own words; NULL: not known.
+SCHEMA_0002 = "ALTER TABLE outbox_cursors ADD COLUMN position text;" + bell.SCHEMA + inbox.SCHEMA
+
+
+def grants_0002(role: str) -> str:
+    """What a service's role may do with what is new in `SCHEMA_0002`."""
+    return bell.grants(role) + inbox.grants(role)
 
 
 @dataclass(frozen=True)
@@ -88,33 +103,59 @@ def append(execute: Callable[..., Any], events: Sequence[NewEvent], clock: Clock
     )
 
 
+class Sink(Protocol):
+    """What the outbox is delivered to: the event bus (see `bus.port.Publisher`), or another."""
+
+    def publish(self, events: Sequence[Event], after: str | None = None) -> str:
+        """Take a batch, and return once it is safe; a batch may come again after a crash.
+
+        Raises:
+            DataLost: what was taken up to `after` is not all there any more.
+        """
+
+
 class Relay:
     """Delivers the outbox of one database to its sinks, each with its own cursor."""
 
-    def __init__(self, engine: Engine, source: str, sinks: dict[str, Sink]) -> None:
+    def __init__(self, engine: Engine, source: str, sinks: Mapping[str, Sink]) -> None:
         """Nothing connects before the first cycle.
 
         Args:
             engine: of the primary, whose statements are transactions of their own.
             source: the events' `source`.
-            sinks: name → what takes a batch; it returns once the batch is safe there, and may
-                get a batch again after a crash.
+            sinks: name → what takes the events.
         """
         self._engine = engine
         self._source = source
         self._sinks = sinks
         self._connection: Connection | None = None
+        self._bell = Bell()
+        self._checked: dict[str, float] = {}
+
+    def duty(self) -> bool:
+        """One round of a loop: deliver a batch, or wait until there may be something to deliver."""
+        if self.cycle():
+            return True
+        try:
+            self._bell.wait(self._connection)
+        except Exception:
+            self._forget_connection()
+            raise
+        return False
 
     def cycle(self) -> bool:
         """Deliver one batch to every sink; True when there may be more.
 
-        Only the relay that holds the advisory lock delivers; others wait for its end.
+        Only the relay that holds the advisory lock delivers; others wait for its end. One that
+        cannot deliver lets go of it: another may be able to.
         """
         try:
             connection = self._locked_connection()
             if connection is None:
                 return False
             more = [self._deliver(connection, name, sink) for name, sink in self._sinks.items()]
+            if any(more):
+                self._bell.rang(connection)
             return any(more)
         except Exception:
             self._forget_connection()
@@ -133,6 +174,10 @@ class Relay:
                 connection.close()
                 return None
             self._connection = connection
+            self._checked = {}
+            # A cursor that is lost in a failover delivers twice what came after it, no more.
+            connection.execute(text("SET synchronous_commit TO off"))
+            self._bell.install(connection)
         return self._connection
 
     def _forget_connection(self) -> None:
@@ -149,16 +194,30 @@ class Relay:
             return True
         window = {"low": cursor.low, "high": cursor.high, "seq": cursor.seq}
         rows = connection.execute(text(_READ), {**window, "limit": BATCH}).all()
-        if rows:
-            sink([self._event(row) for row in rows])
-            half = len(rows) == BATCH
-            connection.execute(
-                text(_ADVANCE if half else _CLOSE),
-                {"sink": name, "high": cursor.high, "seq": rows[-1].seq},
-            )
-        elif cursor.seq > 0:
-            connection.execute(text(_CLOSE), {"sink": name, "high": cursor.high})
+        self._bell.read_up_to(int(cursor.high))
+        if not rows and cursor.seq == 0 and not self._check_is_due(name):
+            return False
+        try:
+            position = sink.publish([self._event(row) for row in rows], cursor.position)
+        except DataLost as loss:
+            self._rewind(connection, name, loss)
+            return True
+        self._checked[name] = time.monotonic()
+        half = len(rows) == BATCH
+        moved = {"sink": name, "high": cursor.high, "position": position}
+        if half:
+            connection.execute(text(_ADVANCE), {**moved, "seq": rows[-1].seq})
+        elif rows or cursor.seq > 0 or position != cursor.position:
+            connection.execute(text(_CLOSE), moved)
         return bool(rows)
+
+    def _check_is_due(self, name: str) -> bool:
+        """Whether a sink with nothing to get should say if it still has what it got."""
+        return time.monotonic() - self._checked.get(name, float("-inf")) >= CHECK_SECONDS
+
+    def _rewind(self, connection: Connection, name: str, loss: DataLost) -> None:
+        connection.execute(text(_REWIND), {"sink": name, "kept": loss.kept})
+        log.warning("outbox_rewound", sink=name, kept=loss.kept)
 
     def _event(self, row: Any) -> Event:
         return Event(
@@ -174,18 +233,23 @@ class Relay:
 
 # A window that was left half delivered is finished before a wider one is opened.
 _WINDOW = """
-SELECT CAST(low AS text), seq, CAST(
+SELECT CAST(low AS text), seq, position, CAST(
     CASE WHEN seq > 0 THEN high ELSE pg_snapshot_xmin(pg_current_snapshot()) END AS text) AS high
 FROM outbox_cursors WHERE sink = :sink
 """
 _NEW_CURSOR = "INSERT INTO outbox_cursors (sink) VALUES (:sink) ON CONFLICT DO NOTHING"
+# With what a subject had before, though it be of a transaction above the window: one that began
+# early may have waited for the row lock of one that began late. That comes again in its own window.
 _READ = """
-SELECT seq, id, type, subject, time, lamport, data FROM outbox
-WHERE txid >= CAST(:low AS xid8) AND txid < CAST(:high AS xid8) AND seq > :seq
+SELECT seq, id, type, subject, time, lamport, data FROM outbox o
+WHERE txid >= CAST(:low AS xid8) AND seq > :seq AND (txid < CAST(:high AS xid8) OR EXISTS (
+    SELECT FROM outbox w WHERE w.subject = o.subject AND w.seq > o.seq
+        AND w.txid >= CAST(:low AS xid8) AND w.txid < CAST(:high AS xid8)))
 ORDER BY seq LIMIT :limit
 """
 _ADVANCE = """
-UPDATE outbox_cursors SET high = CAST(:high AS xid8), seq = :seq WHERE sink = :sink
+UPDATE outbox_cursors SET high = CAST(:high AS xid8), seq = :seq, position = :position
+WHERE sink = :sink
 """
 _PRUNE = """
 DELETE FROM outbox WHERE seq IN (
@@ -193,7 +257,18 @@ DELETE FROM outbox WHERE seq IN (
     WHERE txid < (SELECT min(low) FROM outbox_cursors) AND time < now() - interval '24 hours'
     ORDER BY seq LIMIT :limit)
 """
-_CLOSE = "UPDATE outbox_cursors SET low = CAST(:high AS xid8), seq = 0 WHERE sink = :sink"
+_CLOSE = """
+UPDATE outbox_cursors SET low = CAST(:high AS xid8), seq = 0, position = :position
+WHERE sink = :sink
+"""
+# Back to the event that the sink still has, or to all that is kept. What was delivered after it
+# either followed it by `seq`, or is of a later window and so has a higher transaction id.
+_REWIND = """
+UPDATE outbox_cursors SET seq = 0, position = NULL, low = least(low, coalesce((
+    SELECT min(o.txid) FROM outbox o
+    WHERE o.seq >= (SELECT k.seq FROM outbox k WHERE k.id = :kept)), '0'))
+WHERE sink = :sink
+"""
 
 
 def backlog(engine: Engine) -> dict[str, int]:

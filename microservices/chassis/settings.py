@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Secret = Annotated[str, StringConstraints(min_length=32)]
 Url = Annotated[str, StringConstraints(min_length=8, pattern=r"^[a-z][a-z0-9+]*://")]
+BusUrl = Annotated[str, StringConstraints(pattern=r"^(rediss?|kafka)://[^/\s]")]
 Urls = Annotated[str, StringConstraints(pattern=r"^https?://[^,\s]+(,https?://[^,\s]+)*$")]
 
 
@@ -29,7 +30,9 @@ class ServiceSettings(BaseSettings):
     service_token: Secret = Field(
         description="Shared by the services; sent as X-Service-Token on internal routes."
     )
-    event_bus_url: Url = Field(description="redis://… of the streams that carry events.")
+    event_bus_url: BusUrl = Field(
+        description="What carries events: redis://… (Redis Streams) or kafka://host:9092,…"
+    )
     jwt_issuer: str = Field("feira", description="`iss` of access tokens.")
     jwt_audience: str = Field("feira", description="`aud` of access tokens.")
     threads: int = Field(16, ge=1, le=256, description="Requests that a process serves at once.")

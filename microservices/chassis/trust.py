@@ -11,14 +11,15 @@ import base64
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from typing import TYPE_CHECKING, Any
 
 from chassis import deadline
 from chassis.auth import Identity
 from chassis.http_client import ServiceClient
 from chassis.problems import Unavailable
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 REFRESH_SECONDS = 5.0
 GRACE_SECONDS = 45.0
@@ -61,6 +62,8 @@ class RemoteKeys:
 
 def public_key(key: dict[str, Any]) -> Ed25519PublicKey:
     """The Ed25519 key of a JWK (RFC 8037)."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     encoded = key["x"]
     raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
     return Ed25519PublicKey.from_public_bytes(raw)

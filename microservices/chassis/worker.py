@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from chassis.shutdown import stopping
+
 
 class Worker(ThreadWorker):  # type: ignore[misc]
     """Closes the door at once when it is told to stop.
@@ -17,6 +19,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Called by gthread's loop, the last time when the worker was told to stop."""
         super().set_accept_enabled(enabled)
         if not self.alive:
+            stopping.set()
             for listener in self.sockets:
                 self._accept_waiting(listener)
                 listener.close()

@@ -7,25 +7,22 @@ from flask_openapi3 import OpenAPI
 from chassis import app as chassis_app
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, SystemClock
-from chassis.db import Database, ping
-from chassis.http_client import ServiceClient
+from chassis.db import ping
 from chassis.outbox import backlog
 from chassis.standby import replication
-from chassis.trust import RevocationList
 from orders import (
     auth_routes,
     commands,
     fulfilment,
+    intake,
     login_limit,
-    revocation,
+    notifications,
     routes,
     user_routes,
 )
-from orders.holds import Holds
-from orders.payment import SimulatedGateway
-from orders.ports import Ports
+from orders.infrastructure import make_ports
 from orders.settings import Settings
-from orders.tokens import LocalKeys, TokenIssuer
+from orders.tokens import LocalKeys
 
 DESCRIPTION = "Accounts, checkout and orders."
 
@@ -34,7 +31,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     """Build the service; nothing connects before the first request."""
     settings = settings or Settings.load()
     clock = clock or SystemClock()
-    ports = _ports(settings, clock)
+    ports = make_ports(settings, clock)
     database = ports.database
     service = chassis_app.start(
         "orders",
@@ -45,6 +42,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     )
     service.checks["database"] = lambda: ping(database.primary)
     service.status["orders"] = lambda: database.read_latest(fulfilment.totals)
+    service.status["asynchronous"] = lambda: intake.backlog(ports)
+    service.status["mails"] = lambda: notifications.backlog(ports)
     service.status["pending"] = lambda: backlog(database.reader)
     service.status["catalog"] = lambda: {"circuit": ports.holds.breaker.state}
     service.status["replication"] = lambda: replication(database)
@@ -61,31 +60,3 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         clock,
     )
     return chassis_app.finish(service, settings, verifier)
-
-
-def _ports(settings: Settings, clock: Clock) -> Ports:
-    database = Database(
-        "orders",
-        settings.orders_database_url,
-        pool_size=settings.orders_pool_size,
-        wait_seconds=settings.database_wait_seconds,
-        application_name=settings.instance,
-    )
-
-    def client(name: str, urls: str) -> ServiceClient:
-        return ServiceClient(
-            name, urls, pool_size=settings.threads, service_token=settings.service_token
-        )
-
-    return Ports(
-        settings=settings,
-        database=database,
-        holds=Holds(settings, client("catalog", settings.catalog_url)),
-        cart=client("cart", settings.cart_url),
-        payment=SimulatedGateway(database, clock),
-        clock=clock,
-        issuer=TokenIssuer.from_settings(settings, clock),
-        revocations=RevocationList(
-            lambda: revocation.load(database, clock, settings.access_token_seconds)
-        ),
-    )

@@ -1,73 +1,37 @@
 """Checkout: an idempotency key, a cart, a saga, an answer.
 
 The same request sent again gets the same answer: the record is claimed by one INSERT (see
-`migrations/sql/checkout_functions_0001.sql`) and its answer is stored with the order's last step.
+`wishes`) and its answer is stored with the order's last step.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import deadline
 from chassis.ids import new_id
 from chassis.metrics import SAGA_STEPS
 from chassis.problems import Unavailable
-from orders import saga
-from orders.history import dumps
+from orders import saga, wishes
 from orders.leases import lease, seconds_left, take_over
-from orders.models import IdempotencyKey, OrderRow
+from orders.models import OrderRow
 from orders.order import Order
 from orders.ports import Ports
 from orders.problems import (
-    CartAlreadyOrdered,
+    CartChanged,
     CartEmpty,
     CartNotFound,
     CheckoutUnfinished,
-    IdempotencyKeyReused,
     InProgress,
     Recorded,
 )
-
-ROUTE = "POST /api/orders"
-
-
-@dataclass(frozen=True)
-class PlaceOrder:
-    """A customer's wish to buy a cart.
-
-    Attributes:
-        user_id, key: whose key, and which.
-        body: the request's body, for comparing it with the one the key was first used for.
-    """
-
-    user_id: str
-    key: str
-    body: dict[str, Any]
-
-    @property
-    def body_hash(self) -> str:
-        """SHA-256 of the body as canonical JSON (sorted keys, no spaces)."""
-        canonical = json.dumps(self.body, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+from orders.wishes import Placed, PlaceOrder
 
 
 class EarlierAttemptUndone(Exception):
     """An order of this key that an outage stopped was undone just now."""
-
-
-@dataclass(frozen=True)
-class Placed:
-    """The answer: the order's document, and the catalog's consistency tokens if stock moved now."""
-
-    document: dict[str, Any]
-    catalog_tokens: list[str]
 
 
 def place(ports: Ports, wish: PlaceOrder) -> Placed:
@@ -77,7 +41,8 @@ def place(ports: Ports, wish: PlaceOrder) -> Placed:
         IdempotencyKeyReused: the key stands for another body.
         InProgress: the same request is running right now.
         Recorded: it was refused for good, now or before: 402, 409 or 502.
-        CartNotFound, CartEmpty, CartAlreadyOrdered: there is nothing to buy.
+        CartNotFound, CartEmpty, CartChanged, CartAlreadyOrdered: there is nothing to buy, or not
+            what the customer saw.
         CheckoutUnfinished, Unavailable: it could not be finished within the deadline; the same
             request may be sent again.
     """
@@ -90,16 +55,24 @@ def place(ports: Ports, wish: PlaceOrder) -> Placed:
 
 
 def _place(ports: Ports, wish: PlaceOrder) -> Placed:
-    known = _find_key(ports, wish)
+    known = wishes.find(ports, wish)
     if known is not None:
         return _answer_again(ports, wish, known)
     # A catalog that is being left alone would end the order as soon as it was opened.
     ports.holds.breaker.check()
+    with ports.cart_lock.held(wish.body["cart_id"], wish.id) as free:
+        if not free:
+            raise InProgress("Another purchase of this cart is under way.")
+        return _buy(ports, wish)
+
+
+def _buy(ports: Ports, wish: PlaceOrder) -> Placed:
     try:
-        cart = _read_cart(ports, wish.body["cart_id"])
-    except (CartNotFound, CartEmpty):
+        cart = read_cart(ports, wish.body["cart_id"])
+        mind_version(cart, wish.body.get("cart_version"))
+    except (CartNotFound, CartEmpty, CartChanged):
         # Perhaps the same request emptied it a moment ago.
-        known = _find_key(ports, wish)
+        known = wishes.find(ports, wish)
         if known is None:
             raise
         return _answer_again(ports, wish, known)
@@ -121,34 +94,9 @@ def _run(this: saga.Run, order: Order) -> Placed:
     raise CheckoutUnfinished(detail, order_id=order.id, undone=order.step == "done")
 
 
-def _find_key(ports: Ports, wish: PlaceOrder) -> dict[str, Any] | None:
-    oldest = ports.clock.now() - timedelta(hours=ports.settings.idempotency_hours)
-    row = ports.database.read_primary(
-        lambda session: session.scalars(
-            select(IdempotencyKey).where(
-                IdempotencyKey.user_id == wish.user_id,
-                IdempotencyKey.route == ROUTE,
-                IdempotencyKey.key == wish.key,
-            )
-        ).one_or_none()
-    )
-    if row is None or (row.status is not None and row.created_at < oldest):
-        return None
-    return {
-        "order_id": row.order_id,
-        "body_hash": row.body_hash,
-        "status": row.status,
-        "body": row.body,
-    }
-
-
 def _answer_again(ports: Ports, wish: PlaceOrder, known: dict[str, Any]) -> Placed:
-    if known["body_hash"] != wish.body_hash:
-        raise IdempotencyKeyReused("This Idempotency-Key was used with another body.")
-    if known["status"] == 201:
-        return Placed(json.loads(known["body"]), [])
-    if known["status"] is not None:
-        raise Recorded(json.loads(known["body"]))
+    if (placed := wishes.answered(wish, known)) is not None:
+        return placed
     order = take_over(ports, known["order_id"], mind_pause=True)
     if order is None:
         detail = "The first request with this key has not ended yet."
@@ -171,7 +119,13 @@ def read_order(ports: Ports, order_id: str) -> Order | None:
     return ports.database.read_primary(look)
 
 
-def _read_cart(ports: Ports, cart_id: str) -> dict[str, Any]:
+def read_cart(ports: Ports, cart_id: str) -> dict[str, Any]:
+    """The cart as it stands now.
+
+    Raises:
+        CartNotFound, CartEmpty: there is nothing to buy.
+        Unavailable: it cannot be read.
+    """
     answer = ports.cart.call(
         "GET",
         f"/api/carts/{cart_id}",
@@ -188,37 +142,20 @@ def _read_cart(ports: Ports, cart_id: str) -> dict[str, Any]:
     return cart
 
 
+def mind_version(cart: dict[str, Any], wanted: int | None) -> None:
+    """Raise CartChanged if the cart is not any more what the customer saw when buying it."""
+    if wanted not in (None, cart["version"]):
+        raise CartChanged(f"The cart is at version {cart['version']}, not {wanted}.")
+
+
 def _opened(ports: Ports, wish: PlaceOrder, cart: dict[str, Any]) -> Order | dict[str, Any]:
     """Claim the key and open the order, or what the key stands for already."""
     order = _new_order(ports, wish, cart)
-    now = order.created_at
-    row = ports.database.call(
-        "SELECT open_order(CAST(:order AS jsonb), :route, :key, :hash, CAST(:log AS jsonb),"
-        " CAST(:events AS jsonb), :now, :lease, :oldest)",
-        {
-            "order": dumps(order.__dict__),
-            "route": ROUTE,
-            "key": wish.key,
-            "hash": wish.body_hash,
-            "log": dumps(_OPENING_LOG),
-            "events": dumps(
-                [{"id": new_id(), "type": "order.created", "data": order.event_data()}]
-            ),
-            "now": now,
-            "lease": order.lease_until,
-            "oldest": now - timedelta(hours=ports.settings.idempotency_hours),
-        },
-        repeatable=True,
-    )
-    result: dict[str, Any] = row[0]
+    result = wishes.claim(ports, wish, order.__dict__, _OPENING_LOG, "order.created", order)
     if result["outcome"] == "claimed":
         SAGA_STEPS.labels("reserve", "started").inc()
         return order
-    if result["outcome"] == "known":
-        return result
-    if result["outcome"] == "busy":
-        raise InProgress
-    raise CartAlreadyOrdered("An order of this cart, as it stands, is under way or done.")
+    return result
 
 
 def _new_order(ports: Ports, wish: PlaceOrder, cart: dict[str, Any]) -> Order:
@@ -229,7 +166,7 @@ def _new_order(ports: Ports, wish: PlaceOrder, cart: dict[str, Any]) -> Order:
         step="reserve",
         cart_id=cart["id"],
         cart_version=cart["version"],
-        items=[_item(line) for line in cart["items"]],
+        items=items_of(cart),
         total_cents=cart["total_cents"],
         currency=cart["currency"],
         payment=wish.body["payment"],
@@ -247,10 +184,14 @@ _OPENING_LOG = [
 ]
 
 
-def _item(line: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "product_id": line["product_id"],
-        "name": line["name"] or "",
-        "quantity": line["quantity"],
-        "unit_price_cents": line["unit_price_cents"] or 0,
-    }
+def items_of(cart: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a cart as an order has them, at the prices that the cart knows."""
+    return [
+        {
+            "product_id": line["product_id"],
+            "name": line["name"] or "",
+            "quantity": line["quantity"],
+            "unit_price_cents": line["unit_price_cents"] or 0,
+        }
+        for line in cart["items"]
+    ]

@@ -1,4 +1,4 @@
-"""`flask --app orders.app …`: migrate, seed, forget-probe, background."""
+"""`flask --app orders.app …`: migrate, seed, forget-probe, cancel, background, dead-letters."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from chassis import background, bus, migrations
+from chassis import background, bus, dead_letters, inbox, migrations
+from chassis.events import Event
 from chassis.outbox import Relay
-from orders import account_seeding, fulfilment, probe, recovery, sessions
+from orders import account_seeding, dispatch, fulfilment, notifications, probe, recovery, sessions
 from orders.checkout import read_order
 from orders.ports import Ports
 from orders.problems import InProgress, StatusConflict
+from orders.tasks import Enqueuer
 
-RELAY_POLL_SECONDS = 0.1
 TRIM_SECONDS = 60.0
+MAIL_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 600.0
 
 
@@ -59,8 +61,21 @@ def register(app: Flask, ports: Ports) -> None:
     @app.cli.command("background")
     @background.heartbeat_option
     def run_background(heartbeat: Path | None) -> None:
-        """Relay events, recover unfinished checkouts, forget old keys."""
+        """Relay events, see to asynchronous orders and mails, recover unfinished checkouts."""
         background.run(loops(ports), heartbeat)
+
+    dead_letters.register(app, ports.settings.event_bus_url, "orders", handlers(ports))
+
+
+def handlers(ports: Ports) -> dict[str, bus.Handler]:
+    """What the events of each service do to orders."""
+    enqueuer = Enqueuer(ports.settings.task_queue_url)
+
+    def on_own_event(event: Event) -> None:
+        dispatch.on_order_event(enqueuer, event)
+        notifications.on_order_event(ports, event)
+
+    return {"orders": on_own_event}
 
 
 def _cancel(ports: Ports, order_id: str) -> None:
@@ -75,20 +90,33 @@ def _cancel(ports: Ports, order_id: str) -> None:
 
 def loops(ports: Ports) -> list[background.Loop]:
     """The duties of orders beside its requests."""
-    redis = bus.connect(ports.settings.event_bus_url)
-    publisher = bus.Publisher(redis, "orders")
+    publisher = bus.publisher(ports.settings.event_bus_url, "orders")
     source = f"/{ports.settings.node_name}/orders"
-    relay = Relay(ports.database.primary, source, {"bus": publisher.publish})
+    relay = Relay(ports.database.primary, source, {"bus": publisher})
 
     def trim() -> bool:
         publisher.trim()
         return False
 
+    enqueuer = Enqueuer(ports.settings.task_queue_url)
+    consumer = bus.consumer(
+        ports.settings.event_bus_url,
+        service="orders",
+        group="orders",
+        member=ports.settings.instance,
+        handle=handlers(ports)["orders"],
+    )
+    recovery_seconds = ports.settings.recovery_seconds
     return [
-        background.Loop("relay", relay.cycle, RELAY_POLL_SECONDS),
-        background.Loop("recovery", lambda: recovery.sweep(ports), ports.settings.recovery_seconds),
+        background.Loop("relay", relay.duty, 0),
+        background.Loop("consumer", consumer.cycle, 0),
+        background.Loop("requeue", lambda: dispatch.requeue(ports, enqueuer), recovery_seconds),
+        background.Loop("recovery", lambda: recovery.sweep(ports), recovery_seconds),
+        background.Loop("mails", lambda: notifications.send_due(ports), MAIL_SECONDS),
+        background.Loop("sent", lambda: notifications.forget_sent(ports), HOUSEKEEPING_SECONDS),
         background.Loop("keys", lambda: recovery.forget_old_keys(ports), HOUSEKEEPING_SECONDS),
         background.Loop("sessions", lambda: sessions.sweep(ports), HOUSEKEEPING_SECONDS),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
+        background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
     ]

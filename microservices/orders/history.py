@@ -19,7 +19,8 @@ class Entry:
     """One line of a saga's log.
 
     Attributes:
-        step: validate, reserve, pay, confirm, refund, release, fail, cancel or a new status.
+        step: accept, validate, reserve, pay, confirm, refund, release, fail, cancel, or a new
+            status.
         outcome: started, succeeded, refused, failed, unknown.
         attempt: counts from 1.
         detail: for people.
@@ -110,6 +111,8 @@ def _events(before: Order, after: Order, paid: str | None) -> list[dict[str, Any
     if paid:
         settled = {"order_id": after.id, "version": after.version, **_payment(after, paid)}
         events.append({"id": new_id(), "type": "payment.settled", "data": settled})
+    if before.step == "validate" and after.step == "reserve":
+        events.append({"id": new_id(), "type": "order.created", "data": after.event_data()})
     if after.status != before.status:
         data = after.event_data()
         events.append({"id": new_id(), "type": "order.status_changed", "data": data})

@@ -139,7 +139,7 @@ class Attempt:
 def install(app: Flask, settings: Settings) -> None:
     """Give the app its limit of failed logins."""
     app.extensions[EXTENSION] = LoginLimit(
-        settings.event_bus_url,
+        settings.redis_url,
         settings.service_token,
         settings.login_failures_per_account,
         settings.login_failures_per_address,

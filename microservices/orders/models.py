@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Text
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -20,7 +20,9 @@ class OrderRow(Base):
     """An order and where its saga stands.
 
     `status` is what the customer sees; `step` is what is to be done next. Whoever works on an
-    order holds its lease, and every write is fenced by `version`.
+    order holds its lease, and every write is fenced by `version`. `queued_at` is when an
+    asynchronous order was last given to the workers' queue, and null for a synchronous one; such
+    an order has no `cart_version` until its cart was read, unless its customer named one.
     """
 
     __tablename__ = "orders"
@@ -30,11 +32,15 @@ class OrderRow(Base):
             " 'delivered', 'cancelled', 'failed')",
             name="orders_status",
         ),
-        CheckConstraint("step IN ('reserve', 'pay', 'compensate', 'done')", name="orders_step"),
+        CheckConstraint(
+            "step IN ('validate', 'reserve', 'pay', 'compensate', 'done')", name="orders_step"
+        ),
         CheckConstraint("total_cents >= 0", name="orders_total_not_negative"),
         Index("orders_of_user", "user_id", "id"),
         Index("orders_by_status", "status", "id"),
         Index("orders_unfinished", "retry_at", postgresql_where="step <> 'done'"),
+        Index("orders_queued", "id", postgresql_where="step <> 'done' AND queued_at IS NOT NULL"),
+        Index("orders_waiting", "id", postgresql_where="step = 'validate'"),
         # A cart is bought once as it stands, however many keys a client makes up.
         Index(
             "orders_once_per_cart",
@@ -50,7 +56,7 @@ class OrderRow(Base):
     status: Mapped[str] = mapped_column(Text)
     step: Mapped[str] = mapped_column(Text)
     cart_id: Mapped[str] = mapped_column(Text)
-    cart_version: Mapped[int] = mapped_column(BigInteger)
+    cart_version: Mapped[int | None] = mapped_column(BigInteger)
     items: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     total_cents: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(Text)
@@ -62,6 +68,7 @@ class OrderRow(Base):
     updated_at: Mapped[datetime] = mapped_column(Timestamp)
     lease_until: Mapped[datetime] = mapped_column(Timestamp)
     retry_at: Mapped[datetime] = mapped_column(Timestamp)
+    queued_at: Mapped[datetime | None] = mapped_column(Timestamp)
 
 
 class SagaLog(Base):
@@ -105,3 +112,23 @@ class IdempotencyKey(Base):
     status: Mapped[int | None] = mapped_column(BigInteger)
     body: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class Mail(Base):
+    """A mail that an event called for; the key makes the event's second coming no second mail."""
+
+    __tablename__ = "mails"
+    __table_args__ = (
+        CheckConstraint("kind IN ('confirmed', 'cancelled')", name="mails_kind"),
+        UniqueConstraint("order_id", "kind", name="mails_once"),
+        Index("mails_due", "due_at", postgresql_where="sent_at IS NULL"),
+        Index("mails_by_age", "sent_at", postgresql_where="sent_at IS NOT NULL"),
+    )
+
+    event_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    order_id: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(Timestamp)
+    due_at: Mapped[datetime] = mapped_column(Timestamp)
+    attempts: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    sent_at: Mapped[datetime | None] = mapped_column(Timestamp)

@@ -19,7 +19,7 @@ class Order:
     status: str
     step: str
     cart_id: str
-    cart_version: int
+    cart_version: int | None
     items: list[dict[str, Any]]
     total_cents: int
     currency: str
@@ -29,6 +29,7 @@ class Order:
     version: int
     created_at: datetime
     lease_until: datetime
+    queued_at: datetime | None = None
 
     @classmethod
     def of(cls, row: OrderRow) -> Self:
@@ -40,9 +41,21 @@ class Order:
         known = {k: v for k, v in changes.items() if k in self.__dataclass_fields__}
         return replace(self, version=self.version + 1, **known)
 
+    @property
+    def asynchronous(self) -> bool:
+        """Whether nobody waits for its checkout: a worker does it, and may take its time."""
+        return self.queued_at is not None
+
+    def problem(self) -> dict[str, Any] | None:
+        """Why it failed, as a problem document."""
+        if self.status != "failed" or self.failure is None:
+            return None
+        return {k: v for k, v in self.failure.items() if k not in ("final", "instance")}
+
     def document(self) -> dict[str, Any]:
-        """The order as the contract shows it."""
-        return {
+        """The order as the contract shows it; `failure` only when it failed."""
+        failure = self.problem()
+        shown = {
             "id": self.id,
             "status": self.status,
             "items": self.items,
@@ -52,6 +65,7 @@ class Order:
             "version": self.version,
             "shipping_address": self.shipping_address,
         }
+        return shown | {"failure": failure} if failure else shown
 
     def event_data(self) -> dict[str, Any]:
         """The snapshot that events carry; addresses and payments stay here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 from flask import current_app
@@ -10,8 +11,11 @@ from chassis.clock import Clock
 from chassis.db import Database
 from chassis.http_client import ServiceClient
 from chassis.trust import RevocationList
+from orders.cart_lock import CartLock
 from orders.holds import Holds
+from orders.mail import Mailer
 from orders.payment import PaymentGateway
+from orders.queue import Queue
 from orders.settings import Settings
 from orders.tokens import TokenIssuer
 
@@ -24,10 +28,14 @@ class Ports:
     database: Database
     holds: Holds
     cart: ServiceClient
+    cart_lock: CartLock
+    mailer: Mailer
     payment: PaymentGateway
+    queue: Queue
     clock: Clock
     issuer: TokenIssuer
     revocations: RevocationList
+    streams: threading.BoundedSemaphore
 
 
 def ports() -> Ports:

@@ -26,6 +26,10 @@ class CartEmpty(Conflict):
     slug, title = "cart-empty", "The cart is empty"
 
 
+class CartChanged(Conflict):
+    slug, title = "cart-changed", "The cart is not what it was"
+
+
 class CartAlreadyOrdered(Conflict):
     slug, title = "cart-already-ordered", "This cart was ordered already"
 

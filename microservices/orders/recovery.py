@@ -5,19 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.orm import Session
 
-from chassis import deadline
 from chassis.breaker import LeftAlone
-from orders import saga
 from orders.leases import due, lease, unattended
-from orders.models import OrderRow, SagaLog
+from orders.models import OrderRow
 from orders.order import Order
 from orders.ports import Ports
-from orders.problems import LeaseLost
+from orders.work import finish
 
 BATCH = 20
+ALL_STEPS = ("validate", "reserve", "pay", "compensate")
 
 log = structlog.get_logger()
 
@@ -26,8 +25,8 @@ def sweep(ports: Ports) -> bool:
     """Take over a batch of orders that nobody works on; True when there may be more."""
     limit, steps = _possible(ports)
     orders = ports.database.write(lambda session: _claim(ports, session, limit, steps))
-    for order, attempt in orders:
-        _finish(ports, order, attempt)
+    for order in orders:
+        finish(ports, order)
     return len(orders) == limit
 
 
@@ -36,8 +35,8 @@ def _possible(ports: Ports) -> tuple[int, tuple[str, ...]]:
     try:
         ports.holds.breaker.check()
     except LeftAlone:
-        return BATCH, ("pay",)
-    return BATCH if ports.holds.breaker.state == "closed" else 1, ("reserve", "pay", "compensate")
+        return BATCH, ("validate", "pay")
+    return BATCH if ports.holds.breaker.state == "closed" else 1, ALL_STEPS
 
 
 def forget_old_keys(ports: Ports) -> bool:
@@ -53,12 +52,10 @@ def forget_old_keys(ports: Ports) -> bool:
     return False
 
 
-def _claim(
-    ports: Ports, session: Session, limit: int, steps: tuple[str, ...]
-) -> list[tuple[Order, int]]:
+def _claim(ports: Ports, session: Session, limit: int, steps: tuple[str, ...]) -> list[Order]:
     query = (
         select(OrderRow)
-        .where(unattended(ports), due(ports), OrderRow.step.in_(steps))
+        .where(unattended(ports), due(ports), OrderRow.step.in_(steps), _for_us(ports))
         .order_by(OrderRow.retry_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -67,24 +64,11 @@ def _claim(
     for row in session.scalars(query):
         row.lease_until = lease(ports)
         row.version += 1
-        claimed.append((Order.of(row), 1 + _attempts(session, row)))
+        claimed.append(Order.of(row))
     return claimed
 
 
-def _attempts(session: Session, row: OrderRow) -> int:
-    """How often the order's present step ended without an outcome."""
-    query = select(func.count()).where(
-        SagaLog.order_id == row.id, SagaLog.outcome.in_(("unknown", "failed"))
-    )
-    return session.scalar(query) or 0
-
-
-def _finish(ports: Ports, order: Order, attempt: int) -> None:
-    age = ports.clock.now() - order.created_at
-    forward = age.total_seconds() <= ports.settings.recovery_forward_seconds
-    try:
-        with deadline.within(ports.settings.checkout_deadline_seconds):
-            after = saga.run(saga.Run(ports, attempt=attempt, forward=forward), order)
-    except LeaseLost:
-        return
-    log.info("recovered", order=order.id, step=order.step, status=after.status, attempt=attempt)
+def _for_us(ports: Ports) -> ColumnElement[bool]:
+    """Asynchronous orders are the workers', unless the queue was out of reach for long."""
+    patience = timedelta(seconds=1.5 * ports.settings.task_patience_seconds)
+    return or_(OrderRow.queued_at.is_(None), OrderRow.queued_at < ports.clock.now() - patience)

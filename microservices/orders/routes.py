@@ -9,11 +9,10 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
 from chassis.auth import allow, identity
-from chassis.clock import rfc3339
 from chassis.consistency import TOKEN_HEADER
 from chassis.problems import BadRequest
-from chassis.schemas import json_response
-from orders import checkout, fulfilment
+from chassis.schemas import json_response, no_content
+from orders import checkout, fulfilment, intake, stream
 from orders.order import Order
 from orders.ports import ports
 from orders.problems import IdempotencyKeyMissing, OrderNotFound
@@ -25,22 +24,27 @@ from orders.schemas import (
     OrderPath,
     OrderQuery,
     OrderShown,
+    StreamHeaders,
     Timeline,
     Verdict,
 )
+from orders.wishes import PlaceOrder
 
 VISIBLE_ASCII = re.compile(r"[\x21-\x7e]{1,255}")
 
 api = APIBlueprint("orders", __name__, abp_tags=[Tag(name="Orders")])
 
 
-@api.post("/api/orders", responses={201: OrderShown}, summary="Buy a cart")
+@api.post("/api/orders", responses={201: OrderShown, 202: OrderShown}, summary="Buy a cart")
 @allow("customer")
 def place_order(header: CheckoutHeaders, body: NewOrder) -> Response:
-    wish = checkout.PlaceOrder(identity().user_id, _key(header), body.model_dump(exclude_none=True))
-    placed = checkout.place(ports(), wish)
-    location = f"/api/orders/{placed.document['id']}"
-    return _written(placed.document, 201, placed.catalog_tokens, Location=location)
+    wish = PlaceOrder(identity().user_id, _key(header), body.model_dump(exclude_none=True))
+    later = header.prefers_async
+    placed = intake.accept(ports(), wish) if later else checkout.place(ports(), wish)
+    headers = {"Location": f"/api/orders/{placed.document['id']}"}
+    if later and placed.status == intake.ACCEPTED:
+        headers["Preference-Applied"] = "respond-async"
+    return _written(placed.document, placed.status, placed.catalog_tokens, **headers)
 
 
 @api.get("/api/orders", responses={200: OrderList}, summary="List orders")
@@ -62,17 +66,16 @@ def get_order(path: OrderPath) -> Response:
 @allow("customer")
 def get_timeline(path: OrderPath) -> Response:
     entries = fulfilment.timeline(ports(), _visible(path).id)
-    shown = [
-        {
-            "step": entry.step,
-            "outcome": entry.outcome,
-            "attempt": entry.attempt,
-            "at": rfc3339(entry.at),
-            "detail": entry.detail,
-        }
-        for entry in entries
-    ]
-    return _private({"items": shown})
+    return _private({"items": [stream.shown(entry) for entry in entries]})
+
+
+@api.get("/api/orders/<order_id>/events", responses=stream.RESPONSES, summary="Watch an order")
+@allow("customer")
+def watch_order(path: OrderPath, header: StreamHeaders) -> Response:
+    events = stream.events(ports(), _visible(path), header.last_event_id)
+    if events is None:
+        return no_content(Cache_Control="no-store")
+    return Response(events, mimetype="text/event-stream", headers=stream.HEADERS)
 
 
 @api.post("/api/orders/<order_id>/cancel", responses={200: OrderShown}, summary="Cancel an order")

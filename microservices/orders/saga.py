@@ -59,7 +59,7 @@ def run(this: Run, order: Order) -> Order:
         LeaseLost: another worker took it over.
     """
     if not this.forward and order.step in ("reserve", "pay"):
-        order = _undo(this, order, [], _gave_up())
+        order = _undo(this, order, [], gave_up())
     steps = {"reserve": _reserve, "pay": _pay, "compensate": _compensate}
     while order.step != "done":
         order = steps[order.step](this, order)
@@ -71,25 +71,34 @@ def run(this: Run, order: Order) -> Order:
 def _reserve(this: Run, order: Order) -> Order:
     try:
         answer = this.ports.holds.reserve(order)
-    except Unreachable:
-        # Nothing was sent, so there is nothing to release: the order ends here, and trying
-        # again with the same key starts afresh.
-        entry = Entry("reserve", "failed", this.attempt, "the catalog could not be reached")
-        return _fail(this, order, [entry], _unavailable("The catalog cannot be reached."))
     except Unavailable as error:
-        # It was sent and may still arrive: the release leaves a tombstone that refuses it then.
-        # The shopper does not wait for the release from a catalog that says nothing.
-        entry = Entry("reserve", "unknown", this.attempt, "no answer from the catalog")
-        failure = _unavailable("The catalog did not answer in time.")
-        return _undo(this, order, [entry], failure, later=isinstance(error, NoAnswer))
+        return _not_reserved(this, order, error)
     if answer.status == 201:
         this.remember_token(answer)
         return _reserved(this, order, answer.body["lines"])
     failure = dict(answer.body) | {"final": answer.status == 409}
     entry = Entry("reserve", "refused", this.attempt, str(failure.get("detail", "")))
     if answer.status == 409 and failure.get("type", "").endswith("insufficient-stock"):
-        return _fail(this, order, [entry], failure)
+        return fail(this, order, [entry], failure)
     return _undo(this, order, [entry], _unavailable("The catalog refused the reservation."))
+
+
+def _not_reserved(this: Run, order: Order, error: Unavailable) -> Order:
+    unsent = isinstance(error, Unreachable)
+    outcome = "failed" if unsent else "unknown"
+    detail = "the catalog could not be reached" if unsent else "no answer from the catalog"
+    entry = Entry("reserve", outcome, this.attempt, detail)
+    if order.asynchronous:
+        # Nobody waits for the answer, and asking again with the same id has one effect.
+        return wait(this, order, [entry])
+    if unsent:
+        # There is nothing to release: the order ends here, and trying again with the same key
+        # starts afresh.
+        return fail(this, order, [entry], _unavailable("The catalog cannot be reached."))
+    # It may still arrive: the release leaves a tombstone that refuses it then. The shopper does not
+    # wait for the release from a catalog that says nothing.
+    failure = _unavailable("The catalog did not answer in time.")
+    return _undo(this, order, [entry], failure, later=isinstance(error, NoAnswer))
 
 
 def _reserved(this: Run, order: Order, lines: list[dict[str, Any]]) -> Order:
@@ -139,7 +148,14 @@ def _pay(this: Run, order: Order) -> Order:
 
 def _wait_for_payment(this: Run, order: Order, entries: list[Entry]) -> Order:
     # The money may have been taken. Stock stays held, and the recovery asks again later.
-    return advance(this.ports, order, {"status": "pending", **_later(this)}, entries)
+    return wait(this, order, entries, {"status": "pending"})
+
+
+def wait(
+    this: Run, order: Order, entries: list[Entry], changes: dict[str, Any] | None = None
+) -> Order:
+    """Leave the order's present step for later; every attempt makes the pause twice as long."""
+    return advance(this.ports, order, (changes or {}) | _later(this), entries)
 
 
 def _confirm(this: Run, order: Order, entries: list[Entry]) -> Order:
@@ -183,7 +199,7 @@ def _compensate(this: Run, order: Order) -> Order:
         changes = {"step": "done", "payment": _without_token(order)}
         return advance(this.ports, order, changes, entries, paid="refunded" if refunded else None)
     assert order.failure is not None, "an order is undone for a reason"
-    return _fail(this, order, entries, order.failure, refunded)
+    return fail(this, order, entries, order.failure, refunded)
 
 
 def _later(this: Run) -> dict[str, Any]:
@@ -194,13 +210,14 @@ def _later(this: Run) -> dict[str, Any]:
     }
 
 
-def _fail(
+def fail(
     this: Run,
     order: Order,
     entries: list[Entry],
     failure: dict[str, Any],
     refunded: bool = False,
 ) -> Order:
+    """End the order without a sale, once nothing of it is left to undo."""
     changes = {
         "status": "failed",
         "step": "done",
@@ -244,5 +261,6 @@ def _unavailable(detail: str) -> dict[str, Any]:
     return _problem(503, "checkout-unfinished", detail, final=False)
 
 
-def _gave_up() -> dict[str, Any]:
+def gave_up() -> dict[str, Any]:
+    """Why an order is undone that nobody could finish for too long."""
     return _unavailable("The checkout was interrupted for too long.")

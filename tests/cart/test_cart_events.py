@@ -194,13 +194,13 @@ def test_the_background_process_applies_the_events_of_the_bus(
     shop = make_shop(event_bus_url=other_redis.url)
     cart = shop.open()
     shop.add(cart, 1, 2)
-    streams = bus.connect(other_redis.url)
-    bus.Publisher(streams, "catalog").publish([stocked(shop, 1, 4, 7)])
+    streams = other_redis.client
+    bus.publisher(other_redis.url, "catalog").publish([stocked(shop, 1, 4, 7)])
     bought = event("order.status_changed", order(cart, {1: 1}))
-    bus.Publisher(streams, "orders").publish([bought, bought])
+    bus.publisher(other_redis.url, "orders").publish([bought, bought])
 
     duties = {loop.name: loop.cycle for loop in loops(shop.ports)}
-    assert sorted(duties) == ["settlement", "views"]
+    assert {"settlement", "views"} <= duties.keys()
     assert [duties["views"](), duties["settlement"]()] == [True, True]
 
     assert shop.quantities(cart) == {1: 1}
@@ -218,7 +218,7 @@ def test_an_event_waits_for_an_absent_store_and_is_not_set_aside(
     settle = {loop.name: loop.cycle for loop in loops(shop.ports)}["settlement"]
     streams = redis_server.client
     bought = event("order.status_changed", order(cart, {1: 1}))
-    bus.Publisher(streams, "orders").publish([bought])
+    bus.publisher(redis_server.url, "orders").publish([bought])
     other_redis.client.config_set("appendonly", "yes")
     other_redis.kill()
 

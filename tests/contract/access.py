@@ -47,6 +47,7 @@ ACCESS = {
         "GET /api/orders": "customer",
         "GET /api/orders/{order_id}": "customer",
         "GET /api/orders/{order_id}/timeline": "customer",
+        "GET /api/orders/{order_id}/events": "customer",
         "POST /api/orders/{order_id}/cancel": "customer",
         "POST /api/orders/{order_id}/status": "operator",
         "GET /internal/orders/{order_id}": "service",

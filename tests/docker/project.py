@@ -10,7 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-NAME = "feira-test"
+# Two clones on one machine need two names.
+NAME = os.environ.get("DOCKER_TEST_PROJECT", "feira-test")
 # Limits that a test would run into from its one address, and costs that it need not pay.
 SETTINGS = {
     "RATE_PER_SECOND": "100000",
@@ -19,7 +20,9 @@ SETTINGS = {
     "ACCOUNT_RATE_PER_MINUTE": "100000",
     "BCRYPT_ROUNDS": "4",
     "LOGIN_FAILURES_PER_ADDRESS": "100000",
-    "IMAGE_TAG": "test",
+    # One token has to last for the whole run.
+    "ACCESS_TOKEN_SECONDS": "7200",
+    "IMAGE_TAG": NAME.removeprefix("feira-"),
     "COMPOSE_PROJECT_NAME": NAME,
 }
 OWN_IMAGES = ("gateway", "catalog", "cart", "orders", "tools", "postgres", "etcd")

@@ -143,6 +143,7 @@ def test_an_admin_may_do_what_those_below_may(
 ORDER_ROUTES = [
     "GET /api/orders/{order_id}",
     "GET /api/orders/{order_id}/timeline",
+    "GET /api/orders/{order_id}/events",
     "POST /api/orders/{order_id}/cancel",
 ]
 

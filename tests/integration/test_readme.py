@@ -182,7 +182,7 @@ def test_run_ctrl_c_run_again_and_stop_as_a_new_user_does(clone: Path) -> None:
         assert register(port).json()["type"] == "/problems/already-registered"
         # and status, audit and stop do what the table says
         status = make(clone, "status")
-        assert (status.returncode, status.stdout.count("RUNNING")) == (0, 14)
+        assert (status.returncode, status.stdout.count("RUNNING")) == (0, 15)
         assert "primary" in status.stdout
         assert f"http://localhost:{port}/health: 200" in status.stdout
         audit = make(clone, "audit")

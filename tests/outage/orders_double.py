@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from chassis.db import Database
 from chassis.http_client import Answer, ServiceClient
-from orders import app
+from orders import app, infrastructure
 from orders.payment import Charge, PaymentDeclined, PaymentUnknown, SimulatedGateway
 
 Result = TypeVar("Result")
@@ -143,7 +143,7 @@ def _a_moment(_: str) -> None:
 
 def create_app() -> OpenAPI:
     """Orders, with its doors wrapped."""
-    app.Database = MortalDatabase  # type: ignore[misc]
-    app.ServiceClient = MortalClient  # type: ignore[misc]
-    app.SimulatedGateway = StrangeGateway  # type: ignore[misc]
+    infrastructure.Database = MortalDatabase  # type: ignore[misc]
+    infrastructure.ServiceClient = MortalClient  # type: ignore[misc]
+    infrastructure.SimulatedGateway = StrangeGateway  # type: ignore[misc]
     return app.create_app()

@@ -43,6 +43,7 @@ VICTIMS = (
     "catalog-background",
     "cart-background",
     "orders-background",
+    "orders-worker",
     "gateway",
 )
 # What no outage may look like.

@@ -6,17 +6,19 @@ import os
 import re
 import subprocess
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from local import compose_reference, compose_secrets
+from local import compose_bus, compose_reference, compose_secrets
 from local.errors import StackError
 from local.settings import REPOSITORY, GatewaySettings
 from local.templates import render as render_here
 
 TEXT = (REPOSITORY / "docker-compose.yml").read_text("utf-8")
+KAFKA_TEXT = (REPOSITORY / "compose/kafka.yml").read_text("utf-8")
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 EXAMPLE = (REPOSITORY / ".env.example").read_text("utf-8")
 # Given to the one job that needs them.
@@ -27,6 +29,10 @@ JOBS = {
     "demo_password": "orders-seed",
     "probe_password": "orders-seed",
 }
+
+
+# The folder is the embedded stack's, and the mail server is in compose/mail.yml.
+NOT_IN_CONTAINERS = {"mail_folder", "smtp_url"}
 
 
 def settings_of(service: str) -> Any:
@@ -40,7 +46,7 @@ def test_the_example_is_up_to_date() -> None:
 
 
 def test_every_variable_is_in_the_example_with_its_default_and_no_other_is() -> None:
-    without_comments = re.sub(r"(?m)^\s*#.*$", "", TEXT)
+    without_comments = re.sub(r"(?m)^\s*#.*$", "", TEXT + KAFKA_TEXT)
     optional = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", without_comments))
     required = set(re.findall(r"\$\{([A-Z_]+):\?", without_comments))
     every = set(re.findall(r"(?<!\$)\$\{?([A-Z_]+)", without_comments))
@@ -51,7 +57,7 @@ def test_every_variable_is_in_the_example_with_its_default_and_no_other_is() -> 
 
 @pytest.mark.parametrize("service", ["catalog", "cart", "orders"])
 def test_every_setting_reaches_its_service(service: str) -> None:
-    for name in settings_of(service).model_fields:
+    for name in settings_of(service).model_fields.keys() - NOT_IN_CONTAINERS:
         container = JOBS.get(name, service)
         # The entry script names each instance after its container.
         assert name == "instance" or name.upper() in SERVICES[container]["environment"], name
@@ -130,3 +136,29 @@ def test_a_template_without_one_of_its_values_is_refused() -> None:
     done = render("postgres/patroni.yml.template", {})
     assert done.returncode == 1
     assert "needs a value for" in done.stderr
+
+
+def test_the_bus_is_noted_once_and_can_be_changed_back(tmp_path: Path) -> None:
+    environment = tmp_path / ".env"
+    environment.write_text("PORT=1\n")
+    for _ in range(2):
+        compose_bus.choose(environment, "kafka")
+        overlay = "COMPOSE_FILE=docker-compose.yml:compose/kafka.yml\n"
+        assert environment.read_text() == "PORT=1\n" + overlay
+    compose_bus.choose(environment, "redis")
+    assert environment.read_text() == "PORT=1\n"
+
+
+def test_a_compose_file_of_the_operators_own_is_left_alone(tmp_path: Path) -> None:
+    environment = tmp_path / ".env"
+    environment.write_text("COMPOSE_FILE=docker-compose.yml:mine.yml\n")
+    with pytest.raises(StackError, match="is your own"):
+        compose_bus.choose(environment, "kafka")
+    assert environment.read_text() == "COMPOSE_FILE=docker-compose.yml:mine.yml\n"
+
+
+def test_kafka_may_do_no_more_than_the_others() -> None:
+    kafka = yaml.safe_load(KAFKA_TEXT)["services"]["kafka"]
+    assert kafka["read_only"] and kafka["cap_drop"] == ["ALL"] and "ports" not in kafka
+    assert kafka["security_opt"] == ["no-new-privileges:true"] and kafka["user"] == "1000:1000"
+    assert "mem_limit" in kafka and "pids_limit" in kafka and kafka["networks"] == ["kafka-store"]

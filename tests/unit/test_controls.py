@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.controls import CONTROLS, REPOSITORY, Control
@@ -21,3 +23,17 @@ def test_the_test_of_a_control_exists_and_is_of_its_promise(control: Control) ->
     text = (REPOSITORY / path).read_text("utf-8")
     assert f"def {name or 'test_'}" in text
     assert f"@pytest.mark.promise({control.promise}" in text
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+def test_no_later_migration_puts_back_what_a_control_takes_out(control: Control) -> None:
+    for change in control.changes:
+        path = REPOSITORY / change.path
+        if path.parent.name != "sql":
+            continue
+        before = path.read_text("utf-8").partition(change.old)[0]
+        functions = re.findall(r"(?m)^CREATE (?:OR REPLACE )?FUNCTION (\w+)", before)
+        number = path.stem[-4:]
+        later = [other for other in path.parent.glob("*.sql") if other.stem[-4:] > number]
+        again = re.compile(rf"FUNCTION {functions[-1]}\(") if functions else None
+        assert [o.name for o in later if again and again.search(o.read_text("utf-8"))] == []

@@ -1,0 +1,76 @@
+"""A worker process: `python -m orders.worker`.
+
+The parent takes tasks from the queue and hands them to its children, one each; a child that is
+killed costs its task a second try, a parent that is killed leaves it to another worker.
+
+Celery's own command line does the same (`celery -A orders.worker:app worker`); it loads an
+interactive shell that nobody needs here, which would take a sixth of the memory.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import Any
+
+from celery import signals
+
+from chassis import logs
+from chassis.clock import SystemClock
+from orders import tasks, work
+from orders.infrastructure import make_ports
+from orders.ports import Ports
+from orders.settings import Settings
+
+# Shoppers who wait for an answer come first: on a machine that is busy, the queue grows instead.
+NICENESS = 10
+
+settings = Settings.load()
+app = tasks.make_app(settings.task_queue_url, settings.worker_concurrency)
+_ports: Ports | None = None
+
+
+@app.task(name=tasks.TASK)  # type: ignore[untyped-decorator]
+def check_out(order_id: str) -> None:
+    """Check one order out, as far as it goes now."""
+    assert _ports is not None, "a child begins with worker_process_init"
+    work.check_out(_ports, order_id)
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _configure_logs(**_: Any) -> None:
+    logs.configure("orders", settings.instance, settings.log_level)
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+def _before_the_fork(**_: Any) -> None:
+    os.nice(NICENESS)
+    # What is loaded by now is shared with the children, as long as no collector writes to it.
+    gc.collect()
+    gc.freeze()
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _in_a_child(**_: Any) -> None:
+    global _ports
+    _ports = make_ports(settings, SystemClock())
+
+
+def main() -> int:
+    """Work until SIGTERM, then end the tasks at hand; the exit status."""
+    worker = app.Worker(
+        hostname=f"{settings.instance}@feira",
+        loglevel=settings.log_level,
+        # Nobody asks a worker after another, and nobody answers.
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

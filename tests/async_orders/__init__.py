@@ -1,0 +1,1 @@
+"""Orders that are taken at once and checked out by workers."""
