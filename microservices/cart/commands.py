@@ -20,7 +20,7 @@ def register(app: Flask, ports: Ports) -> None:
     @app.cli.command("background")
     def run_background() -> None:
         """Keep the views of products fresh, and take out of carts what was bought."""
-        background.run(loops(ports))
+        background.run(loops(ports), ports.settings.metrics_bind)
 
     @app.cli.command("rebuild")
     def rebuild() -> None:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from chassis import exposed
+from chassis.metrics import LOOP_FAILURES, samples
+
 LONGEST_PAUSE = 10.0
 
 log = structlog.get_logger()
@@ -36,8 +39,14 @@ class Loop:
     interval: float
 
 
-def run(loops: Iterable[Loop]) -> None:
-    """Run every loop in a thread of its own until SIGTERM or SIGINT."""
+def run(loops: Iterable[Loop], metrics_bind: str | None = None) -> None:
+    """Run every loop in a thread of its own until SIGTERM or SIGINT.
+
+    Args:
+        loops: the duties.
+        metrics_bind: host:port at which this process shows its metrics, if it shall.
+    """
+    exposed.expose(metrics_bind)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -49,6 +58,7 @@ def run(loops: Iterable[Loop]) -> None:
         thread.start()
     log.info("background_started", loops=[thread.name for thread in threads])
     while not stop.wait(1.0):
+        samples.take()
         if not all(thread.is_alive() for thread in threads):
             # A dead thread would be a duty silently not done; the supervisor starts us anew.
             log.error("background_thread_died")
@@ -59,12 +69,14 @@ def run(loops: Iterable[Loop]) -> None:
 
 def _run_loop(loop: Loop, stop: threading.Event) -> None:
     failures = 0
+    failed = LOOP_FAILURES.labels(loop.name)
     while not stop.is_set():
         try:
             more = loop.cycle()
             failures = 0
         except Exception as error:
             failures += 1
+            failed.inc()
             log.warning("loop_failed", loop=loop.name, error=repr(error)[:300], failures=failures)
             stop.wait(min(LONGEST_PAUSE, 0.1 * 2 ** min(failures, 8)) * (0.5 + random.random() / 2))
             continue
