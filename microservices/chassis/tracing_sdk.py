@@ -28,7 +28,6 @@ EXPORT_SECONDS = 3.0
 log = structlog.get_logger()
 
 _KINDS = {kind.name.lower(): kind for kind in SpanKind}
-_BEGINNINGS = ("server", "consumer")
 _NOTHING: AbstractContextManager[object] = nullcontext()
 
 
@@ -60,8 +59,10 @@ class SdkTracer:
     def span(
         self, name: str, kind: Kind, parent: str | None, attributes: dict[str, str]
     ) -> AbstractContextManager[object]:
-        """See `tracing.Tracer`. What is done on nobody's behalf, as a loop does, makes no trace."""
-        if parent is None and kind not in _BEGINNINGS and self.traceparent() is None:
+        """See `tracing.Tracer`. Only a request begins a trace: what loops do on nobody's behalf
+        makes none.
+        """
+        if parent is None and kind != "server" and self.traceparent() is None:
             return _NOTHING
         context = self._propagator.extract({HEADER: parent}) if parent else None
         return self._tracer.start_as_current_span(
