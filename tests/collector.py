@@ -68,7 +68,7 @@ class Collector:
                     for span in scope.spans
                 ]
 
-    def _handler(collector) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+    def _handler(collector) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
