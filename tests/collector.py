@@ -46,7 +46,9 @@ class Collector:
         return [span for span in list(self.spans) if span.trace == trace_id]
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; repeating it is fine."""
+        if not self._thread.is_alive():
+            return
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

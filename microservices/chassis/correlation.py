@@ -76,7 +76,7 @@ def read(values: Mapping[str, Any]) -> Context:
     return {
         name: value
         for name, form in _WELL_FORMED.items()
-        if isinstance(value := values.get(name), str) and form.match(value)
+        if isinstance(value := values.get(name), str) and form.fullmatch(value)
     }
 
 

@@ -72,6 +72,8 @@ class Database:
             application_name=application_name,
         )
 
+        for outcome in ("finished", "given up"):
+            HELD.labels(name, outcome)
         self._watch("primary", self.primary)
         self._watch("reader", self.reader)
 
