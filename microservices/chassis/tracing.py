@@ -6,7 +6,10 @@ While it is off nothing of OpenTelemetry is loaded, and a span costs a function 
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Literal, Protocol
 
 from chassis.settings import ServiceSettings
@@ -36,19 +39,23 @@ class Tracer(Protocol):
 
 
 _OFF: AbstractContextManager[object] = nullcontext()
+_make: Callable[[], Tracer] | None = None
 _tracer: Tracer | None = None
+_making = threading.Lock()
 
 
 def configure(service: str, settings: ServiceSettings) -> None:
-    """Begin to trace in this process, if the settings say where to; after every fork anew."""
-    global _tracer
-    if settings.otel_exporter_otlp_endpoint is None:
+    """Have this process trace, and those that it forks, if the settings say where to.
+
+    A tracer is made for the first span: it has a thread, and does not get over a fork.
+    """
+    global _make
+    endpoint = settings.otel_exporter_otlp_endpoint
+    if endpoint is None:
         return
     from chassis.tracing_sdk import SdkTracer
 
-    _tracer = SdkTracer(
-        settings.otel_exporter_otlp_endpoint, service, settings.instance, settings.node_name
-    )
+    _make = partial(SdkTracer, endpoint, service, settings.instance, settings.node_name)
 
 
 def span(
@@ -62,7 +69,16 @@ def span(
         parent: W3C `traceparent` of what it goes on from; else the span at hand.
         attributes: what it is about; nothing personal.
     """
-    return _OFF if _tracer is None else _tracer.span(name, kind, parent, attributes)
+    if _make is None:
+        return _OFF
+    return (_tracer or _made(_make)).span(name, kind, parent, attributes)
+
+
+def _made(make: Callable[[], Tracer]) -> Tracer:
+    global _tracer
+    with _making:
+        _tracer = _tracer or make()
+    return _tracer
 
 
 def annotate(**attributes: str | int) -> None:

@@ -44,6 +44,7 @@ def check_out(task: Any, order_id: str) -> None:
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _configure_logs(**_: Any) -> None:
     logs.configure("orders", settings.instance, settings.log_level)
+    tracing.configure("orders", settings)
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
@@ -57,7 +58,6 @@ def _before_the_fork(**_: Any) -> None:
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _in_a_child(**_: Any) -> None:
     global _ports
-    tracing.configure("orders", settings)
     _ports = make_ports(settings, SystemClock())
 
 
