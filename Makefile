@@ -12,7 +12,7 @@ option = $(if $(filter command,$(origin $(1))),--$(shell echo $(1) | tr A-Z a-z)
 yes = $(if $(filter-out 0 1,$($(1))),$(error $(1) is 1 or 0, not `$($(1))`),$(filter 1,$($(1))))
 $(if $(filter-out compose embedded,$(ON)),$(error ON is compose or embedded, not `$(ON)`))
 
-DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile postgres/etcd.Dockerfile
+DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile postgres/etcd.Dockerfile compose/observability/Dockerfile
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop status logs test race controls lint audit drill bench load lock venv dev-venv \
@@ -95,8 +95,8 @@ python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Feira needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V 2>&1) (make PYTHON=...)" >&2; exit 1; }
 
 # Docker with Compose v2, and Python with nothing installed, is all that these two need.
-up: python ## Build and start everything in containers, print where it is; BUS=kafka: with Kafka
-	@exec $(PYTHON) -m local.compose up $(if $(BUS),--bus=$(BUS))
+up: python ## Build and start everything in containers, print where it is (BUS=kafka: with Kafka, OBSERVE=1: with Prometheus and Grafana)
+	@exec $(PYTHON) -m local.compose up $(if $(BUS),--bus=$(BUS)) $(if $(OBSERVE),--observe=$(OBSERVE))
 
 down: python ## Remove the containers and networks; VOLUMES=1: the data too
 	@exec $(PYTHON) -m local.compose down $(if $(call yes,VOLUMES),--volumes)

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from local import compose_bus
 from local import compose_engine as engine
 from local import compose_notes as notes
+from local import compose_overlays
 from local.compose_backup import backup
 from local.compose_restore import restore
 from local.compose_upgrade import upgrade
@@ -30,9 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match options.command:
             case "up":
-                if options.bus:
+                if options.bus or options.observe:
                     engine.ensure_secrets()
-                    compose_bus.choose(engine.ENVIRONMENT, options.bus)
+                    compose_overlays.choose(
+                        engine.ENVIRONMENT, bus=options.bus, observe=options.observe
+                    )
                 return up("--build")
             case "down":
                 return down(volumes=options.volumes)
@@ -55,7 +57,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.compose", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up_parser = commands.add_parser("up", help="build and start everything, wait until it sells")
-    up_parser.add_argument("--bus", choices=compose_bus.OVERLAYS, help="the event bus from now on")
+    up_parser.add_argument(
+        "--bus", choices=compose_overlays.BUSES, help="the event bus from now on"
+    )
+    up_parser.add_argument(
+        "--observe",
+        choices=compose_overlays.OBSERVERS,
+        help="1: with Prometheus and Grafana, prometheus: without Grafana, 0: without both",
+    )
     down_parser = commands.add_parser("down", help="remove the containers and networks")
     down_parser.add_argument("--volumes", action="store_true", help="the data too")
     commands.add_parser("audit", help="prove the stock and payment invariants")

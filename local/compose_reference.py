@@ -81,6 +81,25 @@ CONTAINERS = {
     "KAFKA_MEMORY": ("768m", "Memory limit of Kafka."),
     "KAFKA_PIDS": ("256", "Most processes and threads of Kafka."),
     "KAFKA_HEALTH_INTERVAL": ("15s", "How often Kafka is asked whether it is well."),
+    "OTEL_EXPORTER_OTLP_ENDPOINT": (
+        "",
+        "Base URL of an OpenTelemetry collector on the services' network; no traces without it.",
+    ),
+    "OTEL_TRACES_SAMPLER": ("parentbased_always_on", "Which requests are traced."),
+    "OTEL_TRACES_SAMPLER_ARG": ("1.0", "Share of them, with parentbased_traceidratio."),
+    "OBSERVE_ADDRESS": (
+        "127.0.0.1",
+        "Address of the pages of Prometheus and Grafana, which have no accounts (OBSERVE=1).",
+    ),
+    "PROMETHEUS_PORT": ("9090", "Port of the pages of Prometheus."),
+    "GRAFANA_PORT": ("3000", "Port of the pages of Grafana."),
+    "PROMETHEUS_RETENTION": ("15d", "How long Prometheus keeps what it measured."),
+    "PROMETHEUS_MEMORY": ("512m", "Memory limit of Prometheus."),
+    "PROMETHEUS_PIDS": ("128", "Most processes and threads of Prometheus."),
+    "PROMETHEUS_IMAGE": ("prom/prometheus:v2.55.1", "Base image of Prometheus."),
+    "GRAFANA_MEMORY": ("512m", "Memory limit of Grafana."),
+    "GRAFANA_PIDS": ("256", "Most processes and threads of Grafana."),
+    "GRAFANA_IMAGE": ("grafana/grafana:11.6.0", "Base image of Grafana."),
 }
 # Settings that docker-compose.yml works out itself, or that are among the above.
 NOT_A_VARIABLE = {"instance", "seed_demo", "listen_address"}

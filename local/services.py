@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 from local import redis
@@ -14,6 +15,13 @@ MICROSERVICES = REPOSITORY / "microservices"
 SERVICES = ("catalog", "cart", "orders")
 # Those with tables: they are migrated and seeded before they serve.
 WITH_DATABASE = ("catalog", "orders")
+# Processes without a port of their own: whose /metrics shows theirs too.
+SHOWN_BY = {
+    "catalog-background": "catalog-1",
+    "cart-background": "cart",
+    "orders-background": "orders",
+    "orders-worker": "orders",
+}
 
 
 class Services:
@@ -23,6 +31,7 @@ class Services:
         self._settings = settings
         self._secrets = secrets
         self._cluster = cluster
+        self._metrics = settings.run / "metrics"
         self.ports: dict[str, int] = {
             "catalog-1": settings.catalog_1_port,
             "catalog-2": settings.catalog_2_port,
@@ -33,6 +42,12 @@ class Services:
     def url(self, name: str) -> str:
         """Address of one instance."""
         return f"http://127.0.0.1:{self.ports[name]}"
+
+    def prepare(self) -> None:
+        """Make the folders in which processes share their metrics, which begin at nothing."""
+        shutil.rmtree(self._metrics, ignore_errors=True)
+        for name in self.ports:
+            (self._metrics / name).mkdir(parents=True)
 
     def processes(self) -> list[Process]:
         """Every instance and every background process."""
@@ -97,6 +112,9 @@ class Services:
             "SERVICE_TOKEN": self._secrets.service_token,
             "EVENT_BUS_URL": redis.streams_url(self._settings, self._secrets),
         }
+        shown_by = SHOWN_BY.get(instance, instance)
+        if shown_by in self.ports:
+            common["PROMETHEUS_MULTIPROC_DIR"] = str(self._metrics / shown_by)
         own = {"catalog": self._catalog, "cart": self._cart, "orders": self._orders}[service]()
         return common | own | self._settings.service_environment
 

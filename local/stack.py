@@ -128,6 +128,7 @@ class Stack:
         self._end_leftovers(patience=10)
         check_ports(self.settings)
         self.processes = {process.name: process for process in self._table()}
+        self.services.prepare()
         self.supervisor.configure(self.processes.values())
         (self.settings.run / "ports.json").write_text(json.dumps(self.settings.ports), "utf-8")
         with self.progress.step("Supervisor started"):

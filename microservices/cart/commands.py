@@ -22,7 +22,7 @@ def register(app: Flask, ports: Ports) -> None:
     @background.heartbeat_option
     def run_background(heartbeat: Path | None) -> None:
         """Keep the views of products fresh, and take out of carts what was bought."""
-        background.run(loops(ports), heartbeat)
+        background.run(loops(ports), heartbeat=heartbeat, metrics_bind=ports.settings.metrics_bind)
 
     @app.cli.command("rebuild")
     def rebuild() -> None:

@@ -9,10 +9,11 @@ from flask import Flask
 
 from catalog import seeding, settlement, sweeper
 from catalog.ports import Ports
-from chassis import background, bus, dead_letters, inbox, migrations
+from chassis import background, bus, dead_letters, delivery, inbox, migrations
 from chassis.outbox import Relay
 
 TRIM_SECONDS = 60.0
+MEASURE_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 600.0
 
 
@@ -41,7 +42,7 @@ def register(app: Flask, ports: Ports) -> None:
     @background.heartbeat_option
     def run_background(heartbeat: Path | None) -> None:
         """Relay events, settle reservations by order events, sweep expired ones."""
-        background.run(loops(ports), heartbeat)
+        background.run(loops(ports), heartbeat=heartbeat, metrics_bind=ports.settings.metrics_bind)
 
     dead_letters.register(app, ports.settings.event_bus_url, "catalog", handlers(ports))
 
@@ -74,4 +75,7 @@ def loops(ports: Ports) -> list[background.Loop]:
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
         background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
+        background.Loop(
+            "measure", lambda: delivery.measure(ports.database.primary, "catalog"), MEASURE_SECONDS
+        ),
     ]

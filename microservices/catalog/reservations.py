@@ -19,6 +19,7 @@ from catalog.problems import (
     ReservationNotFound,
     ReservationReleased,
 )
+from chassis import correlation
 from chassis.ids import new_id
 from chassis.metrics import STOCK_CONFLICTS
 
@@ -51,7 +52,8 @@ def reserve(
     now = ports.clock.now()
     wanted = [{"product_id": line.product_id, "quantity": line.quantity} for line in lines]
     row = ports.database.call(
-        "SELECT reserve_stock(:id, :branch, CAST(:wanted AS jsonb), :expires, :now, :events)",
+        "SELECT reserve_stock(:id, :branch, CAST(:wanted AS jsonb), :expires, :now, :events)"
+        + correlation.SET,
         {
             "id": reservation_id,
             "branch": ports.branch,
@@ -59,6 +61,7 @@ def reserve(
             "expires": now + timedelta(seconds=ttl_seconds),
             "now": now,
             "events": [new_id() for _ in lines],
+            "context": correlation.dumped(),
         },
         repeatable=True,
     )
@@ -109,13 +112,14 @@ def release(ports: Ports, reservation_id: str, *, only_held: bool = False) -> st
         The state that was found: `held`, `committed`, `released` or `none`.
     """
     row = ports.database.call(
-        "SELECT release_stock(:id, :branch, :only_held, :now, :events)",
+        "SELECT release_stock(:id, :branch, :only_held, :now, :events)" + correlation.SET,
         {
             "id": reservation_id,
             "branch": ports.branch,
             "only_held": only_held,
             "now": ports.clock.now(),
             "events": [new_id() for _ in range(MOST_LINES)],
+            "context": correlation.dumped(),
         },
         repeatable=True,
     )

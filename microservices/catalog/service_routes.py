@@ -16,6 +16,7 @@ from catalog.schemas import (
     SnapshotList,
     SnapshotQuery,
 )
+from chassis import correlation
 from chassis.auth import allow
 from chassis.consistency import TOKEN_HEADER
 from chassis.problems import Unprocessable
@@ -27,6 +28,7 @@ api = APIBlueprint("services", __name__, abp_tags=[Tag(name="For services only")
 @api.post("/api/reservations", responses={201: ReservationShown}, summary="Hold stock")
 @allow("service")
 def create_reservation(body: NewReservation) -> Response:
+    correlation.note(order=body.id)
     lines = [reservations.Line(item.product_id, item.quantity) for item in body.items]
     if len({line.product_id for line in lines}) != len(lines):
         raise Unprocessable.field("items", "names a product twice")
@@ -40,6 +42,7 @@ def create_reservation(body: NewReservation) -> Response:
 )
 @allow("service")
 def commit_reservation(path: ReservationPath) -> Response:
+    correlation.note(order=path.reservation_id)
     reservations.commit(ports(), path.reservation_id)
     return no_content()
 
@@ -47,6 +50,7 @@ def commit_reservation(path: ReservationPath) -> Response:
 @api.delete("/api/reservations/<reservation_id>", responses={204: None}, summary="Give stock back")
 @allow("service")
 def release_reservation(path: ReservationPath) -> Response:
+    correlation.note(order=path.reservation_id)
     reservations.release(ports(), path.reservation_id)
     return no_content(X_Consistency_Token=ports().database.token())
 

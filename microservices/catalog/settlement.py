@@ -6,6 +6,7 @@ import structlog
 
 from catalog.ports import Ports
 from catalog.reservations import MOST_LINES
+from chassis import correlation
 from chassis.events import Event
 from chassis.ids import new_id
 
@@ -24,7 +25,8 @@ def on_order_event(ports: Ports, event: Event) -> None:
     if status not in ("confirmed", "cancelled", "failed"):
         return
     row = ports.database.call(
-        "SELECT settle_reservation(:event, :lamport, :id, :status, :branch, :now, :events)",
+        "SELECT settle_reservation(:event, :lamport, :id, :status, :branch, :now, :events)"
+        + correlation.SET,
         {
             "event": event.id,
             "lamport": event.lamport,
@@ -33,6 +35,7 @@ def on_order_event(ports: Ports, event: Event) -> None:
             "branch": ports.branch,
             "now": ports.clock.now(),
             "events": [new_id() for _ in range(MOST_LINES)],
+            "context": correlation.dumped(),
         },
         repeatable=True,
     )

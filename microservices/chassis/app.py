@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,13 +20,24 @@ from flask_openapi3.models import Response as DocumentedResponse
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Rule
 
-from chassis import auth, deadline, health, ids, logs, metrics, problems
+from chassis import (
+    auth,
+    correlation,
+    deadline,
+    health,
+    ids,
+    logs,
+    metrics,
+    problems,
+    tracing,
+)
 from chassis.settings import ServiceSettings
 
-REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 MAX_BODY_BYTES = 1024 * 1024
 VERSION = "0.1.0"
 HTTP_METHODS = ("get", "post", "put", "patch", "delete")
+# Asked for all day long by machines: no line and no span each.
+UNTOLD = ("/health", "/ready", "/metrics")
 
 log = structlog.get_logger()
 
@@ -67,6 +78,7 @@ def start(
         request_seconds: how long a request may wait for whatever it needs, all in all.
     """
     logs.configure(name, settings.instance, settings.log_level)
+    tracing.configure(name, settings)
     app = OpenAPI(
         name,
         info=Info(title=title, version=VERSION, description=description),
@@ -87,7 +99,7 @@ def start(
     # Only the gateway is in front: one hop, and it overwrites what a client sent.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     problems.register(app)
-    _trace_requests(app)
+    _follow_requests(app)
     _bound_requests(app, request_seconds)
     metrics.register(app, name)
     return Service(app)
@@ -115,16 +127,19 @@ def finish(
     return app
 
 
-def _trace_requests(app: Flask) -> None:
+def _follow_requests(app: Flask) -> None:
     def begin() -> None:
         presented = request.headers.get("X-Request-Id", "")
-        g.request_id = presented if REQUEST_ID.match(presented) else ids.new_id()
+        g.request_id = presented if correlation.REQUEST_ID.match(presented) else ids.new_id()
         g.started = time.perf_counter()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        g.scope = ExitStack()
+        if request.path not in UNTOLD:
+            g.scope.enter_context(_span())
+        correlation.begin(g.request_id)
 
     def end(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        if request.path not in ("/health", "/ready", "/metrics"):
+        if request.path not in UNTOLD:
             log.info(
                 "request",
                 method=request.method,
@@ -132,26 +147,36 @@ def _trace_requests(app: Flask) -> None:
                 status=response.status_code,
                 ms=round((time.perf_counter() - g.started) * 1000, 2),
             )
-        structlog.contextvars.unbind_contextvars("request_id")
+            tracing.annotate(**{"http.response.status_code": response.status_code})
+        correlation.end()
         return response
+
+    def close(_: BaseException | None) -> None:
+        if scope := g.pop("scope", None):
+            scope.close()
 
     app.before_request(begin)
     app.after_request(end)
+    app.teardown_request(close)
+
+
+def _span() -> AbstractContextManager[object]:
+    route = request.url_rule.rule if request.url_rule else "none"
+    return tracing.span(
+        f"{request.method} {route}",
+        "server",
+        parent=request.headers.get(tracing.HEADER),
+        **{"http.request.method": request.method, "http.route": route},
+    )
 
 
 def _bound_requests(app: Flask, seconds: float) -> None:
     def begin() -> None:
         # What a caller says can only shorten it.
         asked = deadline.from_header(request.headers.get(deadline.HEADER))
-        g.scope = ExitStack()
         g.scope.enter_context(deadline.within(min(seconds, asked)))
 
-    def end(_: BaseException | None) -> None:
-        if scope := g.pop("scope", None):
-            scope.close()
-
     app.before_request(begin)
-    app.teardown_request(end)
 
 
 def _refuse_unknown_parameters(app: OpenAPI) -> None:

@@ -20,6 +20,9 @@ from pathlib import Path
 import click
 import structlog
 
+from chassis import exposed
+from chassis.metrics import LOOP_FAILURES, samples
+
 LONGEST_PAUSE = 10.0
 # How long after its interval a loop may not have finished a round before it no longer turns: a
 # failover, or a Redis that starts again, is over by then.
@@ -51,13 +54,17 @@ class Loop:
     interval: float
 
 
-def run(loops: Iterable[Loop], heartbeat: Path | None = None) -> None:
+def run(
+    loops: Iterable[Loop], *, heartbeat: Path | None = None, metrics_bind: str | None = None
+) -> None:
     """Run every loop in a thread of its own until SIGTERM or SIGINT.
 
     Args:
         heartbeat: a file that is touched every second while all loops turn: each has finished a
             round without a failure, the last one no longer ago than its interval and a minute.
+        metrics_bind: host:port at which this process shows its metrics, if it shall.
     """
+    exposed.expose(metrics_bind)
     stop = threading.Event()
     every = list(loops)
     finished: dict[str, float] = {}
@@ -71,6 +78,7 @@ def run(loops: Iterable[Loop], heartbeat: Path | None = None) -> None:
         thread.start()
     log.info("background_started", loops=[thread.name for thread in threads])
     while not stop.wait(BEAT_SECONDS):
+        samples.take()
         if not all(thread.is_alive() for thread in threads):
             # A dead thread would be a duty silently not done; the supervisor starts us anew.
             log.error("background_thread_died")
@@ -88,6 +96,7 @@ def _turns(loop: Loop, finished: dict[str, float]) -> bool:
 
 def _run_loop(loop: Loop, stop: threading.Event, finished: dict[str, float]) -> None:
     failures = 0
+    failed = LOOP_FAILURES.labels(loop.name)
     while not stop.is_set():
         try:
             more = loop.cycle()
@@ -95,6 +104,7 @@ def _run_loop(loop: Loop, stop: threading.Event, finished: dict[str, float]) -> 
             finished[loop.name] = time.monotonic()
         except Exception as error:
             failures += 1
+            failed.inc()
             log.warning("loop_failed", loop=loop.name, error=repr(error)[:300], failures=failures)
             stop.wait(min(LONGEST_PAUSE, 0.1 * 2 ** min(failures, 8)) * (0.5 + random.random() / 2))
             continue

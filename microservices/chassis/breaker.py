@@ -13,10 +13,12 @@ import pybreaker
 import structlog
 
 from chassis.http_client import Unreachable
-from chassis.metrics import CIRCUIT_OPENINGS
+from chassis.metrics import CIRCUIT_OPENINGS, CIRCUIT_STATE
 from chassis.problems import Unavailable
 
 Result = TypeVar("Result")
+
+STATES = {pybreaker.STATE_CLOSED: 0.0, pybreaker.STATE_HALF_OPEN: 0.5, pybreaker.STATE_OPEN: 1.0}
 
 log = structlog.get_logger()
 
@@ -62,6 +64,8 @@ class Breaker:
             throw_new_error_on_trip=False,
         )
         self._trial = threading.Lock()
+        CIRCUIT_STATE.labels(target).set(STATES[self.state])
+        CIRCUIT_OPENINGS.labels(target)
 
     @property
     def state(self) -> str:
@@ -158,5 +162,6 @@ class _Openings(pybreaker.CircuitBreakerListener):
         new_state: pybreaker.CircuitBreakerState,
     ) -> None:
         log.warning("circuit_changed", target=self._target, state=new_state.name)
+        CIRCUIT_STATE.labels(self._target).set(STATES[new_state.name])
         if new_state.name == pybreaker.STATE_OPEN:
             CIRCUIT_OPENINGS.labels(self._target).inc()

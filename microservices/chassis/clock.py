@@ -20,6 +20,11 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+def seconds_since(moment: str) -> float:
+    """Seconds from a time in RFC 3339 until now; 0 for one that lies ahead. Raises ValueError."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
+
+
 def rfc3339(moment: datetime) -> str:
     """`2026-11-21T05:00:00.123Z`: UTC with milliseconds, as every answer and event writes it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -19,10 +19,11 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
-from chassis import deadline
+from chassis import deadline, tracing
 from chassis.consistency import position_in
-from chassis.metrics import HELD
+from chassis.metrics import HELD, POOL_IN_USE, POOL_SIZE, samples
 from chassis.postgres import READ_ONLY_TRANSACTION, READ_SECONDS, Backoff, NoHostServes, engine_for
 
 Result = TypeVar("Result")
@@ -53,6 +54,7 @@ class Database:
             application_name: as shown in pg_stat_activity.
         """
         self.name = name
+        self._span = f"database {name}"
         self.patience = wait_seconds
         self._away_until = 0.0
         self.primary = engine_for(
@@ -69,6 +71,23 @@ class Database:
             wait_seconds=wait_seconds,
             application_name=application_name,
         )
+
+        for outcome in ("finished", "given up"):
+            HELD.labels(name, outcome)
+        self._watch("primary", self.primary)
+        self._watch("reader", self.reader)
+
+    def _watch(self, pool_name: str, engine: Engine) -> None:
+        pool = engine.pool
+        assert isinstance(pool, QueuePool)
+        in_use = POOL_IN_USE.labels(self.name, pool_name)
+        size = POOL_SIZE.labels(self.name, pool_name)
+
+        def sample() -> None:
+            in_use.set(pool.checkedout())
+            size.set(pool.size())
+
+        samples.add(sample)
 
     def write(self, work: Callable[[Session], Result], *, repeatable: bool = False) -> Result:
         """Run `work` in one transaction on the primary and commit it.
@@ -114,7 +133,7 @@ class Database:
         position = position_in(token, self.name)
         for engine in (self.reader, self.reader, self.primary):
             try:
-                with Session(engine) as session:
+                with tracing.span(self._span, "client"), Session(engine) as session:
                     if position and engine is self.reader and not _replayed(session, position):
                         continue
                     return work(session)
@@ -167,7 +186,8 @@ class Database:
         while True:
             try:
                 deadline.check()
-                result = attempt()
+                with tracing.span(self._span, "client"):
+                    result = attempt()
             except (DBAPIError, deadline.DeadlinePassed) as error:
                 if not _may_try_again(error, repeatable()) or not backoff.wait(random.random):
                     self._held(backoff, "given up")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from chassis import correlation
 
 # What every reader of JSON takes for a whole number.
 MOST_LAMPORT = 2**53 - 1
@@ -21,6 +23,7 @@ class Event:
         time: for people; nothing is ordered by it.
         lamport: logical clock of the source, above that of every event that had an effect on it.
         data: snapshot of the subject, with its `version`.
+        context: of the request that it comes of: `requestid`, `traceparent`.
     """
 
     id: str
@@ -30,6 +33,7 @@ class Event:
     time: str
     lamport: int
     data: dict[str, Any]
+    context: correlation.Context = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
         """The event in CloudEvents' JSON format."""
@@ -42,6 +46,7 @@ class Event:
             "time": self.time,
             "datacontenttype": "application/json",
             "lamport": self.lamport,
+            **self.context,
             "data": self.data,
         }
 
@@ -59,4 +64,5 @@ class Event:
             time=str(document["time"]),
             lamport=lamport,
             data=dict(document["data"]),
+            context=correlation.read(document),
         )

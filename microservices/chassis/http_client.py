@@ -13,12 +13,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
 from urllib3.exceptions import TimeoutError as NoAnswerInTime
 
-from chassis import deadline
+from chassis import correlation, deadline, tracing
 from chassis.problems import Unavailable
 
 CONNECT_SECONDS = 1.0
@@ -126,14 +125,15 @@ class ServiceClient:
         raise unknown or Unreachable(f"The {self.name} service cannot be reached.")
 
     def _request(self, method: str, path: str, body: Any, headers: dict[str, str]) -> _Request:
-        all_headers = self._headers | _tracing_headers() | headers
+        all_headers = self._headers | headers
         if body is None:
             return _Request(method, path, None, all_headers)
         data = json.dumps(body, separators=(",", ":")).encode()
         return _Request(method, path, data, all_headers | {"Content-Type": "application/json"})
 
     def _ask(self, base: str, request: _Request, seconds: float) -> Answer:
-        with deadline.within(seconds):
+        span = tracing.span(f"{request.method} {self.name}", "client", **{"server.address": base})
+        with span, deadline.within(seconds):
             try:
                 answer = self._send(base, request, seconds)
             except NewConnectionError as error:
@@ -156,7 +156,7 @@ class ServiceClient:
             request.method,
             base + request.path,
             body=request.data,
-            headers=request.headers | deadline.header(),
+            headers=request.headers | _correlation() | deadline.header(),
             redirect=False,
             timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds), total=seconds),
         )
@@ -184,6 +184,6 @@ class ServiceClient:
         return any(each != base and not self._is_silent(each) for each in self._bases)
 
 
-def _tracing_headers() -> dict[str, str]:
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
-    return {"X-Request-Id": request_id} if request_id else {}
+def _correlation() -> dict[str, str]:
+    names = {"requestid": "X-Request-Id", "traceparent": tracing.HEADER}
+    return {names[name]: value for name, value in correlation.current().items()}

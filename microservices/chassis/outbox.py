@@ -23,7 +23,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
-from chassis import bell, inbox
+from chassis import bell, correlation, delivery, inbox
 from chassis.bell import Bell
 from chassis.bus.port import DataLost
 from chassis.clock import Clock, rfc3339
@@ -63,6 +63,10 @@ CREATE TABLE outbox_cursors (
 SCHEMA_0002 = "ALTER TABLE outbox_cursors ADD COLUMN position text;" + bell.SCHEMA + inbox.SCHEMA
 
 
+# Which request an event comes of.
+SCHEMA_0003 = f"ALTER TABLE outbox ADD COLUMN {correlation.COLUMN};"
+
+
 def grants_0002(role: str) -> str:
     """What a service's role may do with what is new in `SCHEMA_0002`."""
     return bell.grants(role) + inbox.grants(role)
@@ -87,8 +91,8 @@ def append(execute: Callable[..., Any], events: Sequence[NewEvent], clock: Clock
     """
     execute(
         text(
-            "INSERT INTO outbox (id, type, subject, time, data)"
-            " VALUES (:id, :type, :subject, :time, CAST(:data AS jsonb))"
+            "INSERT INTO outbox (id, type, subject, time, data, context) VALUES"
+            " (:id, :type, :subject, :time, CAST(:data AS jsonb), CAST(:context AS jsonb))"
         ),
         [
             {
@@ -97,6 +101,7 @@ def append(execute: Callable[..., Any], events: Sequence[NewEvent], clock: Clock
                 "subject": event.subject,
                 "time": clock.now(),
                 "data": json.dumps(event.data, separators=(",", ":"), ensure_ascii=False),
+                "context": correlation.dumped() or None,
             }
             for event in events
         ],
@@ -197,8 +202,10 @@ class Relay:
         self._bell.read_up_to(int(cursor.high))
         if not rows and cursor.seq == 0 and not self._check_is_due(name):
             return False
+        events = [self._event(row) for row in rows]
         try:
-            position = sink.publish([self._event(row) for row in rows], cursor.position)
+            with delivery.publishing(name, events):
+                position = sink.publish(events, cursor.position)
         except DataLost as loss:
             self._rewind(connection, name, loss)
             return True
@@ -228,6 +235,7 @@ class Relay:
             time=rfc3339(row.time),
             lamport=row.lamport,
             data=row.data,
+            context=row.context or {},
         )
 
 
@@ -241,7 +249,7 @@ _NEW_CURSOR = "INSERT INTO outbox_cursors (sink) VALUES (:sink) ON CONFLICT DO N
 # With what a subject had before, though it be of a transaction above the window: one that began
 # early may have waited for the row lock of one that began late. That comes again in its own window.
 _READ = """
-SELECT seq, id, type, subject, time, lamport, data FROM outbox o
+SELECT seq, id, type, subject, time, lamport, data, context FROM outbox o
 WHERE txid >= CAST(:low AS xid8) AND seq > :seq AND (txid < CAST(:high AS xid8) OR EXISTS (
     SELECT FROM outbox w WHERE w.subject = o.subject AND w.seq > o.seq
         AND w.txid >= CAST(:low AS xid8) AND w.txid < CAST(:high AS xid8)))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Secret = Annotated[str, StringConstraints(min_length=32)]
 Url = Annotated[str, StringConstraints(min_length=8, pattern=r"^[a-z][a-z0-9+]*://")]
 BusUrl = Annotated[str, StringConstraints(pattern=r"^(rediss?|kafka)://[^/\s]")]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^,\s]+$")]
+Address = Annotated[str, StringConstraints(pattern=r"^[^:\s]+:\d+$")]
 Urls = Annotated[str, StringConstraints(pattern=r"^https?://[^,\s]+(,https?://[^,\s]+)*$")]
 
 
@@ -33,6 +35,16 @@ class ServiceSettings(BaseSettings):
     event_bus_url: BusUrl = Field(
         description="What carries events: redis://… (Redis Streams) or kafka://host:9092,…"
     )
+    metrics_bind: Address | None = Field(
+        None,
+        description="host:port at which a background process or a worker shows its metrics;"
+        " instances show them at /metrics.",
+    )
+    otel_exporter_otlp_endpoint: HttpUrl | None = Field(
+        None,
+        description="Base URL of an OpenTelemetry collector (OTLP over HTTP); traces are off"
+        " without it.",
+    )
     jwt_issuer: str = Field("feira", description="`iss` of access tokens.")
     jwt_audience: str = Field("feira", description="`aud` of access tokens.")
     threads: int = Field(16, ge=1, le=256, description="Requests that a process serves at once.")
@@ -45,6 +57,12 @@ class ServiceSettings(BaseSettings):
         description="Longest time that a request may wait for what it needs before it answers 503;"
         " the gateway's patience has to be longer.",
     )
+
+    @field_validator("metrics_bind", "otel_exporter_otlp_endpoint", mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, value: object) -> object:
+        # Compose has no way to leave a variable out.
+        return None if value == "" else value
 
     @classmethod
     def load(cls) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from chassis.metrics import samples
 from chassis.shutdown import stopping
 
 
@@ -14,6 +15,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     connects meanwhile waits in the queue, may have sent a POST, and is cut off in the end. A
     closed socket refuses instead, and the gateway goes to another instance with nothing sent.
     """
+
+    def notify(self) -> None:
+        """Called by gthread's loop, at least once a second."""
+        super().notify()
+        samples.take()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Called by gthread's loop, the last time when the worker was told to stop."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from chassis import deadline
+from chassis import correlation, deadline
 from chassis.ids import new_id
-from chassis.metrics import SAGA_STEPS
+from chassis.metrics import saga_step
 from chassis.problems import Unavailable
 from orders import saga, wishes
 from orders.leases import lease, seconds_left, take_over
@@ -151,9 +151,10 @@ def mind_version(cart: dict[str, Any], wanted: int | None) -> None:
 def _opened(ports: Ports, wish: PlaceOrder, cart: dict[str, Any]) -> Order | dict[str, Any]:
     """Claim the key and open the order, or what the key stands for already."""
     order = _new_order(ports, wish, cart)
+    correlation.note(order=order.id)
     result = wishes.claim(ports, wish, order.__dict__, _OPENING_LOG, "order.created", order)
     if result["outcome"] == "claimed":
-        SAGA_STEPS.labels("reserve", "started").inc()
+        saga_step("reserve", "started").inc()
         return order
     return result
 

@@ -10,13 +10,23 @@ from flask import Flask
 from chassis import background, bus, dead_letters, inbox, migrations
 from chassis.events import Event
 from chassis.outbox import Relay
-from orders import account_seeding, dispatch, fulfilment, notifications, probe, recovery, sessions
+from orders import (
+    account_seeding,
+    dispatch,
+    fulfilment,
+    measures,
+    notifications,
+    probe,
+    recovery,
+    sessions,
+)
 from orders.checkout import read_order
 from orders.ports import Ports
 from orders.problems import InProgress, StatusConflict
 from orders.tasks import Enqueuer
 
 TRIM_SECONDS = 60.0
+MEASURE_SECONDS = 5.0
 MAIL_SECONDS = 1.0
 HOUSEKEEPING_SECONDS = 600.0
 
@@ -62,7 +72,7 @@ def register(app: Flask, ports: Ports) -> None:
     @background.heartbeat_option
     def run_background(heartbeat: Path | None) -> None:
         """Relay events, see to asynchronous orders and mails, recover unfinished checkouts."""
-        background.run(loops(ports), heartbeat)
+        background.run(loops(ports), heartbeat=heartbeat, metrics_bind=ports.settings.metrics_bind)
 
     dead_letters.register(app, ports.settings.event_bus_url, "orders", handlers(ports))
 
@@ -119,4 +129,5 @@ def loops(ports: Ports) -> list[background.Loop]:
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
         background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
+        background.Loop("measure", lambda: measures.measure(ports), MEASURE_SECONDS),
     ]

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from chassis import correlation
 from chassis.events import Event
 from orders.ports import Ports
 from orders.tasks import Enqueuer
@@ -28,6 +29,7 @@ def on_order_event(enqueuer: Enqueuer, event: Event) -> None:
     """
     if event.type == "order.placed":
         enqueuer.put(event.subject)
+        log.info("enqueued", order=event.subject)
 
 
 def requeue(ports: Ports, enqueuer: Enqueuer) -> bool:
@@ -43,19 +45,20 @@ def requeue(ports: Ports, enqueuer: Enqueuer) -> bool:
     """
     next_order = ports.queue.next_order()
     due = ports.database.write(lambda session: _due(ports, session))
-    for order_id, version in due:
+    for order_id, version, context in due:
         in_queue = version == 1 and next_order is not None and order_id >= next_order
         if not in_queue:
-            enqueuer.put(order_id)
-            log.info("requeued", order=order_id)
+            with correlation.continued(context, "requeue", "internal", order=order_id):
+                enqueuer.put(order_id)
+                log.info("requeued")
     return len(due) == BATCH
 
 
-def _due(ports: Ports, session: Session) -> list[tuple[str, int]]:
+def _due(ports: Ports, session: Session) -> list[tuple[str, int, correlation.Context | None]]:
     now = ports.clock.now()
     patience = timedelta(seconds=ports.settings.task_patience_seconds)
     rows = session.execute(text(_DUE), {"now": now, "stale": now - patience, "limit": BATCH})
-    return [(row.id, row.version) for row in rows]
+    return [(row.id, row.version, row.context) for row in rows]
 
 
 # The version stays as it is: a worker that is just taking the order over is not disturbed.
@@ -66,5 +69,5 @@ WITH due AS (
         AND (queued_at < greatest(lease_until, retry_at) OR queued_at < :stale)
     ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
 UPDATE orders SET queued_at = :now FROM due WHERE orders.id = due.id
-RETURNING orders.id, orders.version
+RETURNING orders.id, orders.version, orders.context
 """

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from chassis import correlation
 from chassis.ids import new_id
-from chassis.metrics import SAGA_STEPS
+from chassis.metrics import ORDER_SECONDS, saga_step
 from orders.order import Order
 from orders.ports import Ports
 from orders.problems import LeaseLost
@@ -65,7 +66,8 @@ def advance(
     events = _events(order, after, paid)
     row = ports.database.call(
         "SELECT advance_order(:id, :version, CAST(:changes AS jsonb), CAST(:log AS jsonb),"
-        " CAST(:events AS jsonb), CAST(:paid AS jsonb), CAST(:answer AS jsonb), :now)",
+        " CAST(:events AS jsonb), CAST(:paid AS jsonb), CAST(:answer AS jsonb), :now)"
+        + correlation.SET,
         {
             "id": order.id,
             "version": order.version,
@@ -75,13 +77,18 @@ def advance(
             "paid": dumps(_payment(after, paid)) if paid else None,
             "answer": _stored(answer),
             "now": ports.clock.now(),
+            "context": correlation.dumped(),
         },
         repeatable=True,
     )
     if not row[0]:
         raise LeaseLost
     for entry in log:
-        SAGA_STEPS.labels(entry.step, entry.outcome).inc()
+        saga_step(entry.step, entry.outcome).inc()
+    if after.step == "done" and after.status in ("confirmed", "failed"):
+        mode = "asynchronous" if order.asynchronous else "synchronous"
+        seconds = (ports.clock.now() - order.created_at).total_seconds()
+        ORDER_SECONDS.labels(mode, after.status).observe(max(0.0, seconds))
     return after
 
 

@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from chassis import correlation
 from chassis.clock import rfc3339
 from chassis.ids import new_id
-from chassis.metrics import SAGA_STEPS
+from chassis.metrics import saga_step
 from orders import wishes
 from orders.history import dumps
 from orders.models import OrderRow
@@ -39,11 +40,12 @@ def accept(ports: Ports, wish: PlaceOrder) -> Placed:
         CartAlreadyOrdered: the version of the cart that the customer named is bought already.
     """
     order = _new_order(ports, wish)
+    correlation.note(order=order.id)
     document = order.document()
     opening = {**order.__dict__, "answer": {"status": ACCEPTED, "body": dumps(document)}}
     result = wishes.claim(ports, wish, opening, _OPENING_LOG, "order.placed", order)
     if result["outcome"] == "claimed":
-        SAGA_STEPS.labels("accept", "succeeded").inc()
+        saga_step("accept", "succeeded").inc()
         return Placed(document, [], ACCEPTED)
     placed = wishes.answered(wish, result)
     if placed is None:

@@ -69,6 +69,7 @@ class OrderRow(Base):
     lease_until: Mapped[datetime] = mapped_column(Timestamp)
     retry_at: Mapped[datetime] = mapped_column(Timestamp)
     queued_at: Mapped[datetime | None] = mapped_column(Timestamp)
+    context: Mapped[dict[str, str] | None] = mapped_column(JSONB)
 
 
 class SagaLog(Base):

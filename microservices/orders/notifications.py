@@ -129,6 +129,7 @@ def _send(ports: Ports, mail: Mail) -> None:
             _try_later(ports, mail, str(error))
             return
     _mark(ports, "sent_at = :now", mail.event_id, now=ports.clock.now())
+    log.info("mail_sent", order=mail.order_id, event_id=mail.event_id, kind=mail.kind)
 
 
 def _try_later(ports: Ports, mail: Mail, reason: str) -> None:

@@ -30,6 +30,8 @@ class Order:
     created_at: datetime
     lease_until: datetime
     queued_at: datetime | None = None
+    # Of the request that opened it; the database puts it there.
+    context: dict[str, str] | None = None
 
     @classmethod
     def of(cls, row: OrderRow) -> Self:

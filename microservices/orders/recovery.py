@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import ColumnElement, or_, select, text
 from sqlalchemy.orm import Session
 
+from chassis import correlation
 from chassis.breaker import LeftAlone
 from orders.leases import due, lease, unattended
 from orders.models import OrderRow
@@ -26,7 +27,8 @@ def sweep(ports: Ports) -> bool:
     limit, steps = _possible(ports)
     orders = ports.database.write(lambda session: _claim(ports, session, limit, steps))
     for order in orders:
-        finish(ports, order)
+        with correlation.continued(order.context, "recover", "internal", order=order.id):
+            finish(ports, order)
     return len(orders) == limit
 
 

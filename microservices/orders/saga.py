@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from chassis import deadline
+from chassis import deadline, tracing
 from chassis.consistency import TOKEN_HEADER
 from chassis.http_client import Answer as Answered
 from chassis.http_client import NoAnswer, Unreachable
@@ -62,7 +62,8 @@ def run(this: Run, order: Order) -> Order:
         order = _undo(this, order, [], gave_up())
     steps = {"reserve": _reserve, "pay": _pay, "compensate": _compensate}
     while order.step != "done":
-        order = steps[order.step](this, order)
+        with tracing.span(f"saga {order.step}", order=order.id):
+            order = steps[order.step](this, order)
         if order.lease_until <= this.ports.clock.now():  # given up: the recovery goes on from here
             break
     return order

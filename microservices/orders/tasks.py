@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from chassis import correlation, tracing
 from chassis.problems import Unavailable
 from orders.queue import QUEUE
 
@@ -84,6 +85,9 @@ class Enqueuer:
         from kombu.exceptions import KombuError
 
         try:
-            self._app.send_task(TASK, (order_id,), task_id=order_id, retry=False)
+            with tracing.span("enqueue checkout", "producer", order=order_id):
+                self._app.send_task(
+                    TASK, (order_id,), task_id=order_id, retry=False, headers=correlation.current()
+                )
         except (KombuError, RedisError, OSError) as error:
             raise Unavailable("The workers' queue cannot be reached.") from error

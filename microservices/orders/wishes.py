@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from chassis import correlation
 from chassis.ids import new_id
 from orders.history import dumps
 from orders.models import IdempotencyKey
@@ -129,7 +130,7 @@ def claim(
     now = order.created_at
     row = ports.database.call(
         "SELECT open_order(CAST(:order AS jsonb), :route, :key, :hash, CAST(:log AS jsonb),"
-        " CAST(:events AS jsonb), :now, :lease, :oldest)",
+        " CAST(:events AS jsonb), :now, :lease, :oldest)" + correlation.SET,
         {
             "order": dumps(opening),
             "route": ROUTE,
@@ -140,6 +141,7 @@ def claim(
             "now": now,
             "lease": order.lease_until,
             "oldest": now - timedelta(hours=ports.settings.idempotency_hours),
+            "context": correlation.dumped(),
         },
         repeatable=True,
     )

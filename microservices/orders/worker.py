@@ -16,7 +16,7 @@ from typing import Any
 
 from celery import signals
 
-from chassis import logs
+from chassis import correlation, exposed, logs, metrics, tracing
 from chassis.clock import SystemClock
 from orders import tasks, work
 from orders.infrastructure import make_ports
@@ -31,16 +31,20 @@ app = tasks.make_app(settings.task_queue_url, settings.worker_concurrency)
 _ports: Ports | None = None
 
 
-@app.task(name=tasks.TASK)  # type: ignore[untyped-decorator]
-def check_out(order_id: str) -> None:
+@app.task(name=tasks.TASK, bind=True)  # type: ignore[untyped-decorator]
+def check_out(task: Any, order_id: str) -> None:
     """Check one order out, as far as it goes now."""
     assert _ports is not None, "a child begins with worker_process_init"
-    work.check_out(_ports, order_id)
+    context = correlation.read(vars(task.request))
+    with correlation.continued(context, "check out", "consumer", order=order_id):
+        work.check_out(_ports, order_id)
+    metrics.samples.take()
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _configure_logs(**_: Any) -> None:
     logs.configure("orders", settings.instance, settings.log_level)
+    tracing.configure("orders", settings)
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
@@ -55,6 +59,16 @@ def _before_the_fork(**_: Any) -> None:
 def _in_a_child(**_: Any) -> None:
     global _ports
     _ports = make_ports(settings, SystemClock())
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def _ready(**_: Any) -> None:
+    exposed.expose(settings.metrics_bind)
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _before_the_end_of_a_child(**_: Any) -> None:
+    tracing.shut_down()
 
 
 def main() -> int:

@@ -32,10 +32,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stack(clone: Path) -> Iterator[Project]:
     """The running project; at the end nothing of it may be left."""
-    ports = free_ports()
-    project = Project(clone, ports["port"], ports["tls_port"])
+    project = Project(clone, free_ports())
     try:
-        project.make("up")
+        project.make("up", "OBSERVE=prometheus")
         yield project
     finally:
         project.make("down", "VOLUMES=1")

@@ -25,17 +25,21 @@ SETTINGS = {
     "IMAGE_TAG": NAME.removeprefix("feira-"),
     "COMPOSE_PROJECT_NAME": NAME,
 }
-OWN_IMAGES = ("gateway", "catalog", "cart", "orders", "tools", "postgres", "etcd")
+OWN_IMAGES = ("gateway", "catalog", "cart", "orders", "tools", "postgres", "etcd", "prometheus")
 
 
 class Project:
     """Stands where the embedded `Stack` does for fixtures: `url`, `secrets`, `settings`."""
 
-    def __init__(self, folder: Path, port: int, tls_port: int) -> None:
+    def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         self.folder = folder
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{ports['port']}"
+        # A port that the embedded stack would have.
+        prometheus_port = ports["supervisor_port"]
+        self.prometheus_url = f"http://127.0.0.1:{prometheus_port}"
         self.settings = SimpleNamespace(admin_email="admin@feira.local")
-        chosen = {"PORT": str(port), "TLS_PORT": str(tls_port)}
+        chosen = {"PORT": str(ports["port"]), "TLS_PORT": str(ports["tls_port"])}
+        chosen["PROMETHEUS_PORT"] = str(prometheus_port)
         # Make's own variables, and a .env's names in this shell, would get in the way.
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
         self.environment = inherited | SETTINGS | chosen

@@ -20,8 +20,11 @@ SERVICES = {
     *("catalog", "catalog-background", "catalog-migrate", "catalog-seed"),
     *("cart", "cart-background"),
     *("orders", "orders-background", "orders-worker", "orders-migrate", "orders-seed"),
+    "prometheus",
 }
 MEBIBYTE = 2**20
+# Prometheus on this machine's own address only.
+PUBLISHED = ("gateway", "prometheus")
 
 
 def test_compose_refuses_to_start_without_secrets(clone: Path, stack: Project) -> None:
@@ -71,7 +74,7 @@ def lacking(service: str, each: dict[str, Any]) -> list[str]:
         "not privileged": not host["Privileged"],
         "no bind mounts": not host["Binds"]
         and all(mount["Type"] == "volume" for mount in each["Mounts"]),
-        "publishes ports only if it is the gateway": (service == "gateway")
+        "publishes ports only if it is to": (service in PUBLISHED)
         == any(host["PortBindings"] or {}),
     }
     return [rule for rule, holds in rules.items() if not holds]
@@ -143,7 +146,7 @@ def occurrences(command: list[str], patterns: Path, stack: Project) -> int:
 
 def test_the_size_of_the_images(stack: Project) -> None:
     bases = {"gateway": "nginx:1.30", "postgres": "postgres:15-bookworm"}
-    bases |= {"etcd": "debian:bookworm-slim"}
+    bases |= {"etcd": "debian:bookworm-slim", "prometheus": "prom/prometheus:v2.55.1"}
     added = {}
     for name in OWN_IMAGES:
         image = f"feira/{name}:{SETTINGS['IMAGE_TAG']}"

@@ -54,7 +54,7 @@ def downgrade() -> None:
 '''
         (versions / f"{int(number) + 1:04}_sample.py").write_text(text, "utf-8")
     (folder / "microservices/cart/next.py").write_text('"""Another image."""\n', "utf-8")
-    made = Project(folder, 0, 0)
+    made = Project(folder, dict.fromkeys(("port", "tls_port", "supervisor_port"), 0))
     made.environment = stack.environment
     yield made
 

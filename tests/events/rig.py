@@ -43,6 +43,7 @@ def fresh_database(server: PostgresServer) -> str:
     with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(outbox.SCHEMA)
         cursor.execute(outbox.SCHEMA_0002)
+        cursor.execute(outbox.SCHEMA_0003)
         cursor.execute(TABLES)
     return dsn
 

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from local import compose_bus, compose_reference, compose_secrets
+from local import compose_overlays, compose_reference, compose_secrets
 from local.errors import StackError
 from local.settings import REPOSITORY, GatewaySettings
 from local.templates import render as render_here
 
 TEXT = (REPOSITORY / "docker-compose.yml").read_text("utf-8")
 KAFKA_TEXT = (REPOSITORY / "compose/kafka.yml").read_text("utf-8")
+OBSERVED_TEXT = (REPOSITORY / "compose/observability.yml").read_text("utf-8")
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 EXAMPLE = (REPOSITORY / ".env.example").read_text("utf-8")
 # Given to the one job that needs them.
@@ -46,7 +47,7 @@ def test_the_example_is_up_to_date() -> None:
 
 
 def test_every_variable_is_in_the_example_with_its_default_and_no_other_is() -> None:
-    without_comments = re.sub(r"(?m)^\s*#.*$", "", TEXT + KAFKA_TEXT)
+    without_comments = re.sub(r"(?m)^\s*#.*$", "", TEXT + KAFKA_TEXT + OBSERVED_TEXT)
     optional = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", without_comments))
     required = set(re.findall(r"\$\{([A-Z_]+):\?", without_comments))
     every = set(re.findall(r"(?<!\$)\$\{?([A-Z_]+)", without_comments))
@@ -142,18 +143,33 @@ def test_the_bus_is_noted_once_and_can_be_changed_back(tmp_path: Path) -> None:
     environment = tmp_path / ".env"
     environment.write_text("PORT=1\n")
     for _ in range(2):
-        compose_bus.choose(environment, "kafka")
+        compose_overlays.choose(environment, bus="kafka")
         overlay = "COMPOSE_FILE=docker-compose.yml:compose/kafka.yml\n"
         assert environment.read_text() == "PORT=1\n" + overlay
-    compose_bus.choose(environment, "redis")
+    compose_overlays.choose(environment, bus="redis")
     assert environment.read_text() == "PORT=1\n"
+
+
+def test_observers_and_the_bus_are_noted_beside_each_other(tmp_path: Path) -> None:
+    environment = tmp_path / ".env"
+    environment.write_text("PORT=1\nCOMPOSE_PROFILES=mine\n")
+    both = "docker-compose.yml:compose/kafka.yml:compose/observability.yml"
+    compose_overlays.choose(environment, observe="1")
+    compose_overlays.choose(environment, bus="kafka")
+    noted = {"PORT=1", f"COMPOSE_FILE={both}", "COMPOSE_PROFILES=grafana,mine"}
+    assert set(environment.read_text().splitlines()) == noted
+    compose_overlays.choose(environment, observe="prometheus")
+    noted = {"PORT=1", f"COMPOSE_FILE={both}", "COMPOSE_PROFILES=mine"}
+    assert set(environment.read_text().splitlines()) == noted
+    compose_overlays.choose(environment, bus="redis", observe="0")
+    assert set(environment.read_text().splitlines()) == {"PORT=1", "COMPOSE_PROFILES=mine"}
 
 
 def test_a_compose_file_of_the_operators_own_is_left_alone(tmp_path: Path) -> None:
     environment = tmp_path / ".env"
     environment.write_text("COMPOSE_FILE=docker-compose.yml:mine.yml\n")
     with pytest.raises(StackError, match="is your own"):
-        compose_bus.choose(environment, "kafka")
+        compose_overlays.choose(environment, bus="kafka")
     assert environment.read_text() == "COMPOSE_FILE=docker-compose.yml:mine.yml\n"
 
 
@@ -162,3 +178,13 @@ def test_kafka_may_do_no_more_than_the_others() -> None:
     assert kafka["read_only"] and kafka["cap_drop"] == ["ALL"] and "ports" not in kafka
     assert kafka["security_opt"] == ["no-new-privileges:true"] and kafka["user"] == "1000:1000"
     assert "mem_limit" in kafka and "pids_limit" in kafka and kafka["networks"] == ["kafka-store"]
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_observers_may_do_no_more_than_the_others(name: str) -> None:
+    observer = yaml.safe_load(OBSERVED_TEXT)["services"][name]
+    assert observer["read_only"] and observer["cap_drop"] == ["ALL"]
+    assert observer["security_opt"] == ["no-new-privileges:true"] and observer["user"] != "0:0"
+    assert "mem_limit" in observer and "pids_limit" in observer
+    assert all(port.startswith("${OBSERVE_ADDRESS:-127.0.0.1}:") for port in observer["ports"])
+    assert not any(volume.startswith((".", "/")) for volume in observer.get("volumes", []))

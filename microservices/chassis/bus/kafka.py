@@ -179,7 +179,7 @@ class Consumer:
         }
         self._topic = topic_of(service)
         self._url, self._service, self._group = url, service, group
-        self._attempts = Attempts(handle, self._set_aside)
+        self._attempts = Attempts(group, handle, self._set_aside)
         self._consumer: KafkaConsumer | None = None
         self._down = False
         self._fetched: deque[Message] = deque()

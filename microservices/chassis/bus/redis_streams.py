@@ -119,7 +119,7 @@ class Consumer:
         self._stream = stream_of(service)
         self._group = group
         self._member = member
-        self._attempts = Attempts(handle, self._set_aside)
+        self._attempts = Attempts(group, handle, self._set_aside)
         self._ready = False
 
     def cycle(self) -> bool:
