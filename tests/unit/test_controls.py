@@ -35,5 +35,6 @@ def test_no_later_migration_puts_back_what_a_control_takes_out(control: Control)
         functions = re.findall(r"(?m)^CREATE (?:OR REPLACE )?FUNCTION (\w+)", before)
         number = path.stem[-4:]
         later = [other for other in path.parent.glob("*.sql") if other.stem[-4:] > number]
-        again = re.compile(rf"FUNCTION {functions[-1]}\(") if functions else None
+        made = rf"CREATE (?:OR REPLACE )?FUNCTION {functions[-1]}\(" if functions else None
+        again = re.compile(made) if made else None
         assert [o.name for o in later if again and again.search(o.read_text("utf-8"))] == []
