@@ -7,6 +7,7 @@ the deadline of the work at hand (see `deadline`).
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Row, text
+from sqlalchemy.dialects.postgresql import psycopg2
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -119,11 +121,11 @@ class Database:
     def call(self, sql: str, parameters: Mapping[str, Any], *, repeatable: bool) -> Row[Any]:
         """Run one statement as its own transaction: one round trip, shortest lock; its row."""
 
-        def attempt() -> Row[Any]:
-            with self.primary.connect() as connection:
-                return connection.execute(text(sql), parameters).one()
+        return self._with_retries(lambda: self._row(sql, parameters), lambda: repeatable)
 
-        return self._with_retries(attempt, lambda: repeatable)
+    def _row(self, sql: str, parameters: Mapping[str, Any]) -> Row[Any]:
+        with self.primary.connect() as connection:
+            return connection.exec_driver_sql(_for_driver(sql), dict(parameters)).one()
 
     def read(self, work: Callable[[Session], Result], token: str | None = None) -> Result:
         """Run read-only `work` where the state is at least as new as `token` says.
@@ -169,13 +171,9 @@ class Database:
         What is written is written: when the primary goes away before it says where, the token is
         one that only the primary satisfies.
         """
-
-        def position(session: Session) -> str:
-            return str(session.scalar(text("SELECT pg_current_wal_insert_lsn()")))
-
         try:
             with deadline.within(TOKEN_SECONDS):
-                return f"{self.name}:{self._read_once(position)}"
+                return f"{self.name}:{self._row('SELECT pg_current_wal_insert_lsn()', {})[0]}"
         except (DBAPIError, PoolTimeout):
             return f"{self.name}:{BEYOND_ALL}"
 
@@ -204,6 +202,12 @@ class Database:
         """Close every pooled connection (after a fork, at shutdown)."""
         for engine in (self.primary, self.reader):
             engine.dispose()
+
+
+@functools.cache
+def _for_driver(sql: str) -> str:
+    """A statement with the driver's places, made once: `execute` would look at it in every call."""
+    return str(text(sql).compile(dialect=psycopg2.dialect()))  # type: ignore[no-untyped-call]
 
 
 @contextmanager
