@@ -55,31 +55,29 @@ def place(ports: Ports, wish: PlaceOrder) -> Placed:
 
 
 def _place(ports: Ports, wish: PlaceOrder) -> Placed:
-    known = wishes.find(ports, wish)
-    if known is not None:
-        return _answer_again(ports, wish, known)
+    with ports.cart_lock.held(wish.body["cart_id"], wish.id) as free:
+        try:
+            cart = _cart_to_buy(ports, wish, free=free)
+        except (CartNotFound, CartEmpty, CartChanged, InProgress, Unavailable):
+            # Perhaps the same request bought it a moment ago, and its answer needs none of this.
+            known = wishes.find(ports, wish)
+            if known is None:
+                raise
+            return _answer_again(ports, wish, known)
+        order = _opened(ports, wish, cart)
+        if isinstance(order, dict):
+            return _answer_again(ports, wish, order)
+        return _run(saga.Run(ports), order)
+
+
+def _cart_to_buy(ports: Ports, wish: PlaceOrder, *, free: bool) -> dict[str, Any]:
     # A catalog that is being left alone would end the order as soon as it was opened.
     ports.holds.breaker.check()
-    with ports.cart_lock.held(wish.body["cart_id"], wish.id) as free:
-        if not free:
-            raise InProgress("Another purchase of this cart is under way.")
-        return _buy(ports, wish)
-
-
-def _buy(ports: Ports, wish: PlaceOrder) -> Placed:
-    try:
-        cart = read_cart(ports, wish.body["cart_id"])
-        mind_version(cart, wish.body.get("cart_version"))
-    except (CartNotFound, CartEmpty, CartChanged):
-        # Perhaps the same request emptied it a moment ago.
-        known = wishes.find(ports, wish)
-        if known is None:
-            raise
-        return _answer_again(ports, wish, known)
-    order = _opened(ports, wish, cart)
-    if isinstance(order, dict):
-        return _answer_again(ports, wish, order)
-    return _run(saga.Run(ports), order)
+    if not free:
+        raise InProgress("Another purchase of this cart is under way.")
+    cart = read_cart(ports, wish.body["cart_id"])
+    mind_version(cart, wish.body.get("cart_version"))
+    return cart
 
 
 def _run(this: saga.Run, order: Order) -> Placed:

@@ -105,7 +105,7 @@ def test_a_reservation_takes_two_statements_whatever_its_lines(
         catalog_client.delete(f"/api/reservations/{body['id']}", headers=headers)
 
 
-def test_a_checkout_takes_six_statements_whatever_its_lines(
+def test_a_checkout_takes_five_statements_whatever_its_lines(
     shop: Shop, customer: Account, orders_client: FlaskClient
 ) -> None:
     products = [shop.new_product(stock=5)["id"] for _ in range(10)]
@@ -118,7 +118,7 @@ def test_a_checkout_takes_six_statements_whatever_its_lines(
         assert len(document["items"]) == count
         seen = [statement for statement in seen if "generation" not in statement]
         seen = [statement for statement in seen if "ended_at" not in statement]
-        assert len(seen) == 6, seen
+        assert len(seen) == 5, seen
 
 
 def test_lists_and_pages_of_orders_take_the_same_statements_whatever_their_length(
