@@ -34,7 +34,8 @@ def on_order_event(ports: Ports, event: Event) -> None:
             "status": status,
             "branch": ports.branch,
             "now": ports.clock.now(),
-            "events": [new_id() for _ in range(MOST_LINES)],
+            # For the lines that go back into stock.
+            "events": [] if status == "confirmed" else [new_id() for _ in range(MOST_LINES)],
             "context": correlation.dumped(),
         },
         repeatable=True,

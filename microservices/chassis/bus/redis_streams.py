@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,10 @@ ANSWER_SECONDS = 5.0
 READ_COUNT = 100
 BLOCK_MILLISECONDS = 1000
 CLAIM_IDLE_MILLISECONDS = 30_000
+# How often it is looked for what another member left.
+CLAIM_SECONDS = 3.0
+# After a few events others are likely on their way: together they cost less than one by one.
+GATHER_SECONDS = 0.05
 
 
 @functools.cache
@@ -121,14 +126,20 @@ class Consumer:
         self._member = member
         self._attempts = Attempts(group, handle, self._set_aside)
         self._ready = False
+        # Whether entries may have been given to this member that it has not acknowledged.
+        self._unfinished = True
+        self._claimed = float("-inf")
 
     def cycle(self) -> bool:
         """See `port.Consumer`."""
         if not self._ready:
             self._create_group()
-        entries = self._own_unfinished() or self._abandoned() or self._new()
-        for entry_id, fields in entries:
-            self._take(entry_id, fields)
+        left, self._unfinished = self._unfinished and self._own_unfinished(), True
+        entries = left or self._abandoned() or self._new()
+        self._take(entries)
+        self._unfinished = bool(left)
+        if entries and len(entries) < READ_COUNT:
+            time.sleep(GATHER_SECONDS)
         return bool(entries)
 
     def close(self) -> None:
@@ -162,14 +173,24 @@ class Consumer:
         return self._read(">", BLOCK_MILLISECONDS)
 
     def _abandoned(self) -> list[Any]:
+        if time.monotonic() < self._claimed + CLAIM_SECONDS:
+            return []
         answer: Any = self._redis.xautoclaim(
             self._stream, self._group, self._member, CLAIM_IDLE_MILLISECONDS, count=READ_COUNT
         )
+        self._claimed = time.monotonic()
         return list(answer[1])
 
-    def _take(self, entry_id: str, fields: dict[str, str]) -> None:
-        self._attempts.take(entry_id, fields.get("event", ""))
-        self._redis.xack(self._stream, self._group, entry_id)
+    def _take(self, entries: list[Any]) -> None:
+        done: list[str] = []
+        try:
+            for entry_id, fields in entries:
+                self._attempts.take(entry_id, fields.get("event", ""))
+                done.append(entry_id)
+        finally:
+            # Together: what a crash leaves unacknowledged comes again, and has no second effect.
+            if done:
+                self._redis.xack(self._stream, self._group, *done)
 
     def _set_aside(self, entry_id: str, document: str, error: str) -> None:
         letter: Any = {"service": self._service, "event": document, "error": error}
