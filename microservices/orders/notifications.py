@@ -80,15 +80,21 @@ def send_due(ports: Ports) -> bool:
     """
     batch = ports.database.write(lambda session: _claim(ports, session))
     end = time.monotonic() + CLAIM_SECONDS / 2
-    for number, mail in enumerate(batch):
-        if time.monotonic() > end:
-            _put_back(ports, [left.event_id for left in batch[number:]])
-            break
-        try:
-            _send(ports, mail)
-        except MailServerAway:
-            _put_back(ports, [left.event_id for left in batch[number:]])
-            raise
+    gone: list[str] = []
+    try:
+        for number, mail in enumerate(batch):
+            if time.monotonic() > end:
+                _put_back(ports, batch[number:])
+                break
+            try:
+                if _send(ports, mail):
+                    gone.append(mail.event_id)
+            except MailServerAway:
+                _put_back(ports, batch[number:])
+                raise
+    finally:
+        # Together: who dies before this sends no more than this batch again.
+        _mark(ports, "sent_at = :now", gone, now=ports.clock.now())
     return len(batch) == BATCH
 
 
@@ -120,37 +126,38 @@ ORDER BY c.event_id
 """
 
 
-def _send(ports: Ports, mail: Mail) -> None:
+def _send(ports: Ports, mail: Mail) -> bool:
+    """Whether it has not to be sent any more."""
     # Orders of the ready check are nobody's, and may be forgotten by now.
     if mail.email is not None and mail.email != PROBE_EMAIL:
         try:
             ports.mailer.send(message(mail, ports.settings.mail_from))
         except MailRefused as error:
             _try_later(ports, mail, str(error))
-            return
-    _mark(ports, "sent_at = :now", mail.event_id, now=ports.clock.now())
+            return False
     log.info("mail_sent", order=mail.order_id, event_id=mail.event_id, kind=mail.kind)
+    return True
 
 
 def _try_later(ports: Ports, mail: Mail, reason: str) -> None:
     pause = timedelta(seconds=FIRST_PAUSE_SECONDS * 2**mail.attempts)
     log.warning("mail_refused", order=mail.order_id, error=reason, attempts=mail.attempts + 1)
     later = ports.clock.now() + pause
-    _mark(ports, "attempts = attempts + 1, due_at = :later", mail.event_id, later=later)
+    _mark(ports, "attempts = attempts + 1, due_at = :later", [mail.event_id], later=later)
 
 
-def _put_back(ports: Ports, event_ids: list[str]) -> None:
-    for event_id in event_ids:
-        _mark(ports, "due_at = :now", event_id, now=ports.clock.now())
+def _put_back(ports: Ports, mails: list[Mail]) -> None:
+    _mark(ports, "due_at = :now", [mail.event_id for mail in mails], now=ports.clock.now())
 
 
-def _mark(ports: Ports, changes: str, event_id: str, **values: Any) -> None:
-    ports.database.call(
-        f"WITH done AS (UPDATE mails SET {changes} WHERE event_id = :id RETURNING 1)"
-        " SELECT count(*) FROM done",
-        {"id": event_id, **values},
-        repeatable=False,
-    )
+def _mark(ports: Ports, changes: str, event_ids: list[str], **values: Any) -> None:
+    if event_ids:
+        ports.database.call(
+            f"WITH done AS (UPDATE mails SET {changes} WHERE event_id = ANY(:ids) RETURNING 1)"
+            " SELECT count(*) FROM done",
+            {"ids": event_ids, **values},
+            repeatable=False,
+        )
 
 
 def message(mail: Mail, sender: str) -> EmailMessage:
