@@ -16,6 +16,7 @@ if [ "$1" = serve ]; then
     exec python -m gunicorn -c /app/gunicorn.conf.py "$SERVICE.app:create_app()"
 fi
 if [ "$1" = worker ]; then
-    exec python -m "$SERVICE.worker"
+    shift
+    exec python -m "$SERVICE.worker" "$@"
 fi
 exec python -m flask --app "$SERVICE.app" "$@"

@@ -29,7 +29,7 @@ def cycle():
         time.sleep(0.01)
     return False
 loops = [background.Loop("a", cycle, 0.05), background.Loop("b", lambda: False, 0.05)]
-background.run(loops, folder / "heartbeat")
+background.run(loops, heartbeat=folder / "heartbeat")
 """
 
 
