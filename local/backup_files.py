@@ -9,6 +9,7 @@ Needs the standard library only.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import tarfile
@@ -162,8 +163,11 @@ def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, Any]]:
 def _opened(file: Path) -> Iterator[Iterator[tuple[str, Any]]]:
     """The members of a compressed tar; raises StackError if it cannot be read to its end."""
     try:
-        with tarfile.open(file, "r|gz") as archive:
+        with gzip.open(file) as whole, tarfile.open(fileobj=whole, mode="r|") as archive:
             yield _members(archive)
+            # The sum of all of it comes after the end of the archive; the log has no other.
+            while whole.read(_SEGMENT_BYTES):
+                pass
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise StackError(f"{file.name} cannot be read to its end: {error}") from None
 

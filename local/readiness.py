@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from urllib.parse import urlsplit
+
+import psutil
 
 from local.errors import StackError
 from local.http_call import call
@@ -109,5 +112,21 @@ def _ready(process: Process, state: State, last: dict[str, str]) -> bool:
     except OSError as error:
         last[process.name] = str(error)
         return False
+    if not _listens(state.pid, urlsplit(process.ready_url).port):
+        # It was free when the start began; a server tries for seconds to get it.
+        last[process.name] = f"{process.ready_url} is answered by another process"
+        return False
     last[process.name] = f"{answer.status} {answer.text[:300]}"
     return answer.status == 200
+
+
+def _listens(pid: int, port: int | None) -> bool:
+    """Whether this process itself listens on a TCP port."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(
+        each.status == psutil.CONN_LISTEN and getattr(each.laddr, "port", None) == port
+        for each in connections
+    )

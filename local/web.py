@@ -16,6 +16,9 @@ USERS |= {"port": "gateway", "tls_port": "gateway"}
 USERS |= {"patroni_1_port": "postgres-1", "patroni_2_port": "postgres-2"}
 USERS |= {"etcd_1_port": "etcd", "etcd_2_port": "etcd"}
 
+_RANGE = 32
+_claims: list[socket.socket] = []
+
 
 def check_ports(settings: Settings) -> None:
     """Raise StackError for the first port that somebody else has."""
@@ -60,16 +63,33 @@ def _held_by(port: int) -> str:
     return ""
 
 
-def free_ports(share: int = 0, shares: int = 1) -> dict[str, int]:
-    """A free port for every port setting, below those that outgoing connections use.
+def free_ports() -> dict[str, int]:
+    """A port for every port setting, below those that outgoing connections use.
 
-    Args:
-        share, shares: which of so many disjoint sets to choose from, for those who choose at
-            the same time and have not taken theirs yet.
+    They are of a range of their own until this process ends: whoever else asks at the same time,
+    and has not taken theirs yet either, gets others.
     """
-    ports: list[int] = []
-    while len(ports) < len(PORTS):
-        port = random.randrange(20000 + share, 32000, shares)
-        if port not in ports and _why_not("127.0.0.1", port) is None:
-            ports.append(port)
-    return dict(zip(PORTS, ports, strict=True))
+    while True:
+        first = random.randrange(20_000, 32_000, _RANGE)
+        if claim := _claim(first):
+            free = [port for port in range(first + 1, first + _RANGE) if _is_free(port)]
+            if len(free) >= len(PORTS):
+                _claims.append(claim)
+                return dict(zip(PORTS, free, strict=False))
+            claim.close()
+
+
+def _claim(port: int) -> socket.socket | None:
+    """A socket that nobody else can have as long as it is open."""
+    claim = socket.socket()
+    try:
+        claim.bind(("127.0.0.1", port))
+        claim.listen(1)
+    except OSError:
+        claim.close()
+        return None
+    return claim
+
+
+def _is_free(port: int) -> bool:
+    return _why_not("127.0.0.1", port) is None

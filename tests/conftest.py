@@ -12,12 +12,12 @@ import pytest
 
 from local.settings import Settings
 from local.stack import Stack
-from tests.ports import WORKER, own_ports
+from local.web import free_ports
 from tests.shop import Account, Shop
 
 # Under the clone, so that nothing is left outside it whatever happens to the tests; one for each
 # of the processes that pytest-xdist shares the tests out to.
-HOME = Path(__file__).parent.parent / f".feira-test{WORKER}"
+HOME = Path(__file__).parent.parent / f".feira-test{os.environ.get('PYTEST_XDIST_WORKER', '')}"
 
 SERVICE_SETTINGS = {
     "BCRYPT_ROUNDS": "4",
@@ -46,7 +46,7 @@ def stack() -> Iterator[Stack]:
         account_burst=10_000,
         connections_per_address=4096,
         service_environment=SERVICE_SETTINGS,
-        **own_ports(),
+        **free_ports(),
     )
     running = Stack(settings)
     try:

@@ -99,9 +99,12 @@ class Evidence:
         after, target = course.fault.began, course.target
         match kind.target:
             case "primary":
-                # Nobody holds the lock any more, or another node does.
+                # Nobody holds the lock any more, or another node does, or it acts on that already.
                 return self.watch.first(
-                    after, lambda v: v.node != target and v.asked_store and v.holder != target
+                    after,
+                    lambda v: (
+                        v.node != target and (v.leads or (v.asked_store and v.holder != target))
+                    ),
                 )
             case "standby":
                 return self.watch.first(

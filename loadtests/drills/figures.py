@@ -175,13 +175,14 @@ def _asks_for_a_write(line: Mapping[str, Any]) -> bool:
     )
 
 
-def read_only_errors(lines: Iterable[Mapping[str, Any]], promoted: float) -> int:
-    """Lines that tell of a write on a node that takes none, later than services may need."""
-    return sum(
-        any(mark in str(line) for mark in _READ_ONLY)
-        and moment_of(line) > promoted + RECONNECT_SECONDS
+def read_only_errors(lines: Iterable[Mapping[str, Any]], promoted: float) -> list[str]:
+    """Who told of a write on a node that takes none, later than services may need, and how much."""
+    return [
+        f"{line.get('instance')} {line.get('event')} after {seconds:.1f} s"
         for line in lines
-    )
+        if (seconds := moment_of(line) - promoted) > RECONNECT_SECONDS
+        and any(mark in str(line) for mark in _READ_ONLY)
+    ]
 
 
 def passed_on(lines: Iterable[Mapping[str, Any]], address: str, after: float) -> float | None:

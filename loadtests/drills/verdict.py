@@ -42,7 +42,7 @@ class Result:
     promoted_node: str | None = None
     demoted: bool = False
     first_writes: dict[str, float | None] = field(default_factory=dict)
-    read_only_errors: int = 0
+    read_only_errors: list[str] = field(default_factory=list)
     fence_attempts: int = 0
     fence_acknowledged: int = 0
     machine_load: float = 0.0
@@ -116,7 +116,10 @@ def _after_promotion(result: Result) -> list[Check]:
             + (f"; not {', '.join(late)}" if late else ""),
             bool(result.first_writes) and not late,
         ),
-        _none("writes on a read-only node after that", result.read_only_errors),
+        _none(
+            ": ".join(["writes on a read-only node after that", *result.read_only_errors[:1]]),
+            len(result.read_only_errors),
+        ),
     ]
 
 

@@ -95,12 +95,8 @@ class TokenVerifier:
         # Most processes never see a token, and this takes 4 MB in each that loads it.
         import jwt
 
+        key = self._key(token)
         try:
-            header = jwt.get_unverified_header(token)
-            kid = header.get("kid")
-            key = self._keys.find(kid) if isinstance(kid, str) else None
-            if key is None or header.get("alg") != "EdDSA":
-                raise Unauthenticated("The access token is not valid.")
             # Times are checked below against the injected clock.
             claims = jwt.decode(
                 token,
@@ -118,6 +114,19 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise Unauthenticated("The access token is not valid.") from error
         return _identity(claims, now)
+
+    def _key(self, token: str) -> Ed25519PublicKey:
+        import jwt
+
+        try:
+            header = jwt.get_unverified_header(token)
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise Unauthenticated("The access token is not valid.") from error
+        kid = header.get("kid")
+        key = self._keys.find(kid) if isinstance(kid, str) else None
+        if key is None or header.get("alg") != "EdDSA":
+            raise Unauthenticated("The access token is not valid.")
+        return key
 
 
 def _identity(claims: dict[str, Any], now: int) -> Identity:

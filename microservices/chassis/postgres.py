@@ -180,14 +180,16 @@ def connector(dsn: str, want: Want, application_name: str) -> Callable[[], pg.co
     attempts = [(host, "read-write" if want == "read-write" else "standby") for host in hosts]
     if want == "prefer-standby":
         attempts += [(host, "any") for host in hosts]
-    last_good: list[tuple[_Host, str]] = []
+    # Whatever kind of host is the last choice stays it; among equals, who failed last comes last.
+    failed_at = dict.fromkeys(attempts, -math.inf)
+
+    def rank(attempt: tuple[_Host, str]) -> tuple[bool, bool, float]:
+        host, attributes = attempt
+        return host.silent, attributes == "any", failed_at[attempt]
 
     def connect() -> pg.connection:
-        # The host that served last is tried first, but never a second-choice kind of host.
-        preferred = last_good if last_good and last_good[0][1] != "any" else []
         reason = "no host"
-        in_turn = [*preferred, *(a for a in attempts if a not in preferred)]
-        for attempt in sorted(in_turn, key=lambda attempt: attempt[0].silent):
+        for attempt in sorted(attempts, key=rank):
             host, attributes = attempt
             if not deadline.remaining():
                 reason = "no time left"
@@ -197,12 +199,14 @@ def connector(dsn: str, want: Want, application_name: str) -> Callable[[], pg.co
                     target_session_attrs=attributes, application_name=application_name
                 )
             except psycopg2.OperationalError as error:
+                # Also when there was no time to wait for it: the next one asks another host first.
+                failed_at[attempt] = time.monotonic()
                 reason = str(error).strip().splitlines()[0] if str(error) else "no answer"
                 # The name of a host that is gone is looked for for a second or more each time.
                 if UNKNOWN_HOST in reason:
                     host.fell_silent()
                 continue
-            last_good[:] = [attempt]
+            failed_at[attempt] = -math.inf
             return connection
         raise NoHostServes(f"no host of the cluster serves {want}: {reason}")
 

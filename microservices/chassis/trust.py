@@ -53,7 +53,11 @@ class RemoteKeys:
             repeatable=True,
         )
         self._asked_at = time.monotonic()
-        self._keys = {key["kid"]: public_key(key) for key in answer.body["keys"]}
+        try:
+            self._keys = {key["kid"]: public_key(key) for key in answer.body["keys"]}
+        except (KeyError, TypeError, ValueError) as error:
+            # Whatever answered is no issuer of ours; the token may be good all the same.
+            raise Unavailable("The keys of the access tokens could not be fetched.") from error
 
 
 def public_key(key: dict[str, Any]) -> Ed25519PublicKey:

@@ -6,7 +6,6 @@ import configparser
 import json
 import os
 import re
-import signal
 import socket
 import stat
 import subprocess
@@ -22,7 +21,7 @@ from cryptography import x509
 from local import gateway
 from local.certificate import VALID_DAYS, ensure_certificate
 from local.errors import StackError
-from local.launch import PROCESS, STACK, belongings, end_leftovers, launch
+from local.launch import PROCESS, STACK, launch
 from local.logs import _Tail
 from local.memory import family_bytes, pss_bytes
 from local.postgres import Cluster
@@ -31,16 +30,14 @@ from local.secrets import load_secrets, secrets_file
 from local.settings import PORTS, REPOSITORY, Settings, read_settings
 from local.supervision import Supervisor
 from local.templates import render
-from local.web import check_ports
-from tests.ports import own_ports
-from tests.shop import wait_until
+from local.web import check_ports, free_ports
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of a stack in a folder whose name has all that a shell or a format could trip on."""
     home = tmp_path / "it's 100 %d"
-    made = read_settings(feira_home=home, **own_ports())
+    made = read_settings(feira_home=home, **free_ports())
     for folder in (home, made.data, made.logs, made.run):
         folder.mkdir()
     return made
@@ -192,75 +189,6 @@ def test_no_secret_stands_on_a_command_line_or_in_a_file_others_can_read(
     assert mode(spec) == 0o600
     environment = json.loads(spec.read_text())["environment"]
     assert environment == {"KEY": secret, STACK: str(settings.feira_home), PROCESS: "orders"}
-
-
-def test_the_supervisor_brings_a_killed_process_back_and_leaves_nothing(
-    settings: Settings,
-) -> None:
-    # Given a process with a child of its own, as a server with workers has
-    sleeper = [sys.executable, "-c", "import os, time\nos.fork()\ntime.sleep(600)"]
-    process = Process("sleeper", sleeper, Stage.SERVICES, settings.run)
-    supervisor = Supervisor(settings, "control-password")
-    supervisor.configure([process])
-    supervisor.start()
-    try:
-        supervisor.start_process("sleeper")
-        wait_until(lambda: len(list(belongings(settings.feira_home, "sleeper"))) == 2)
-        first = supervisor.states()["sleeper"].pid
-        orphans = set(belongings(settings.feira_home, "sleeper")) - {first}
-        wait_until(lambda: supervisor.states()["sleeper"].state == "RUNNING")
-        # When it is killed, but not its child
-        os.kill(first, signal.SIGKILL)
-        # Then it comes back, and the orphan, which might hold its port, is gone
-        wait_until(lambda: supervisor.states()["sleeper"].pid not in (0, first))
-        wait_until(lambda: len(list(belongings(settings.feira_home, "sleeper"))) == 2)
-        assert not orphans & set(belongings(settings.feira_home))
-        assert supervisor.spawned() == {"sleeper": 2}
-        assert family_bytes(supervisor.pid or 0) > pss_bytes(supervisor.pid or 0) > 2**20
-        supervisor.stop_processes(["sleeper"], lambda: True)
-    finally:
-        supervisor.shutdown()
-        wait_until(lambda: supervisor.reap() is not None)
-        end_leftovers(settings.feira_home)
-    assert list(belongings(settings.feira_home)) == []
-
-
-def test_what_a_process_takes_over_outlives_its_death_and_nothing_else_does(
-    settings: Settings,
-) -> None:
-    # Given a process with two children, one of which its successor goes on with
-    code = """
-import os, subprocess, time
-if not os.path.exists("begun"):
-    open("begun", "w").close()
-    for command in (["sleep", "600"], ["tail", "-f", "/dev/null"]):
-        subprocess.Popen(command, start_new_session=True)
-time.sleep(600)
-"""
-    command = [sys.executable, "-c", code]
-    process = Process("runner", command, Stage.STORES, settings.run, takes_over="sleep")
-    supervisor = Supervisor(settings, "control-password")
-    supervisor.configure([process])
-    supervisor.start()
-    home = settings.feira_home
-    try:
-        supervisor.start_process("runner")
-        wait_until(lambda: len(list(belongings(home, "runner"))) == 3)
-        wait_until(lambda: supervisor.states()["runner"].state == "RUNNING")
-        first = supervisor.states()["runner"].pid
-        (other,) = set(belongings(home, "runner", but_not="sleep")) - {first}
-        (kept,) = set(belongings(home, "runner")) - {first, other}
-        # When it is killed
-        os.kill(first, signal.SIGKILL)
-        # Then its successor has that child only
-        wait_until(lambda: supervisor.states()["runner"].pid not in (0, first))
-        second = supervisor.states()["runner"].pid
-        wait_until(lambda: set(belongings(home, "runner")) == {second, kept})
-    finally:
-        supervisor.shutdown()
-        wait_until(lambda: supervisor.reap() is not None)
-        end_leftovers(home)
-    assert list(belongings(home)) == []
 
 
 def test_a_node_is_configured_in_a_file_that_only_its_owner_can_read(settings: Settings) -> None:

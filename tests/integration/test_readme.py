@@ -20,7 +20,7 @@ import pytest
 from local.launch import belongings
 from local.settings import PORTS, REPOSITORY
 from local.stack import Stack
-from tests.ports import own_ports
+from local.web import free_ports
 from tests.shop import Shop, wait_until
 
 README = (REPOSITORY / "README.md").read_text("utf-8")
@@ -112,7 +112,7 @@ def lend_packages(target: Path, lock: Path) -> None:
 
 def free_shift() -> int:
     """A PORT for which all other ports, which move with it, are free as well."""
-    for port in own_ports().values():
+    for port in free_ports().values():
         moved = {default + port - PORTS["port"] for default in PORTS.values()}
         if all(1024 < each < 32768 for each in moved) and not any(map(in_use, moved)):
             return port

@@ -20,10 +20,10 @@ import pytest
 
 from local.settings import REPOSITORY, Settings
 from local.stack import Stack
+from local.web import free_ports
 from tests.conftest import SERVICE_SETTINGS
 from tests.figures import figure
 from tests.outage.buyers import buy_during, wait_for_more
-from tests.ports import own_ports
 from tests.race.rig import FULL, counted, is_problem
 from tests.shop import Shop, wait_until
 
@@ -56,7 +56,7 @@ def small_stack() -> Iterator[Stack]:
         rate_per_second=100_000,
         rate_burst=100_000,
         service_environment=SERVICE_SETTINGS,
-        **own_ports(),
+        **free_ports(),
     )
     folders = [settings.data / f"postgres-{number}" for number in (1, 2)]
     stack = Stack(settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 import chassis.postgres
 from chassis import deadline
 from chassis.http_client import NotNow, ServiceClient, Unreachable
-from chassis.postgres import Backoff, NoHostServes, connector, engine_for
+from chassis.postgres import Backoff, NoHostServes, connector, engine_for, install_wait_callback
 from tests.contract.services import apps
 from tests.stand_in import Answer, StandIn
 
@@ -110,6 +111,25 @@ def test_a_place_in_the_pool_is_waited_for_until_the_deadline() -> None:
     with deadline.within(0.2), pytest.raises(PoolTimeout):
         engine.connect()
     assert time.monotonic() - began < 2
+
+
+def test_a_host_that_took_all_the_time_is_asked_after_the_others_the_next_time() -> None:
+    install_wait_callback(30)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        ports = f"127.0.0.1:{mute.getsockname()[1]},127.0.0.1:{other.getsockname()[1]}"
+        connect = connector(f"postgresql://{ports}/none?sslmode=disable", "read-write", "test")
+        other.settimeout(0)
+        # Too short to call it silent, and all the time there was
+        with deadline.within(0.2), pytest.raises(NoHostServes, match="no time left"):
+            connect()
+        with pytest.raises(BlockingIOError):
+            other.accept()
+        with deadline.within(0.2), pytest.raises(NoHostServes):
+            connect()
+        other.accept()[0].close()
 
 
 def test_connecting_and_trying_again_end_with_the_deadline(

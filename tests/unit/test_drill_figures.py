@@ -202,11 +202,15 @@ def test_writes_on_a_read_only_node_count_once_services_had_their_time() -> None
     text = "cannot execute UPDATE in a read-only transaction"
     lines = [
         logged(105, error=text),
-        logged(111, error=text),
-        logged(112, code="25006"),
+        logged(111, error=text, event="saga"),
+        logged(112, code="25006", event="request"),
         logged(113),
     ]
-    assert figures.read_only_errors(lines, 100) == 2
+    found = figures.read_only_errors(lines, 100)
+    assert [each.split(" ", 1)[1] for each in found] == [
+        "saga after 11.0 s",
+        "request after 12.0 s",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,10 @@ def test_a_good_drill_passes(kind: str) -> None:
             "every instance wrote within 10 s of the promotion; not catalog-1",
         ),
         ({"first_writes": {}}, "every instance wrote within 10 s of the promotion"),
-        ({"read_only_errors": 1}, "1 writes on a read-only node after that"),
+        (
+            {"read_only_errors": ["orders saga after 12.0 s"]},
+            "1 writes on a read-only node after that: orders saga after 12.0 s",
+        ),
         (
             {"fence_acknowledged": 1},
             "1 transactions of 5 that the old primary acknowledged",
