@@ -95,6 +95,15 @@ class Project:
         every = json.loads(self.docker("inspect", *ids))
         return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in every}
 
+    def unhealthy(self) -> list[str]:
+        """Services with a health check that has not passed lately."""
+        states = {service: each["State"] for service, each in self.inspect().items()}
+        return [
+            service
+            for service, state in states.items()
+            if state.get("Health", {}).get("Status", "healthy") != "healthy"
+        ]
+
     def leftovers(self) -> dict[str, list[str]]:
         """What Docker still has of this project."""
         label = f"label=com.docker.compose.project={NAME}"

@@ -37,6 +37,8 @@ def rig(stack: Project) -> Iterator[ComposeRig]:
     opened = ComposeRig(stack.folder, stack.environment)
     yield opened
     opened.mend()
+    # Docker finds out later than Patroni does, and starts nothing that depends on what is not well.
+    wait_until(lambda: not stack.unhealthy(), 120)
 
 
 @pytest.fixture(scope="module")
