@@ -30,7 +30,9 @@ SECONDS = 30.0 if FULL else 1.0
 LOGINS_AT_ONCE, SLOW_CLIENTS = 50, 200
 # On two cores of its own a read under attack has to be below the first; on a machine that is
 # slower than that when quiet, below so many times what it is then.
-P99_SECONDS, TIMES_QUIET = 0.5, 8.0
+LONGEST_SECONDS, TIMES_QUIET = 0.5, 8.0
+# Every day there are some fifty reads: the slowest of them alone tells of other tests on the machine.
+HELD = 99 if FULL else 90
 ATTACKER = "127.0.0.2"
 # A token that every standby has replayed: past the gateway's cache.
 UNCACHED = {"X-Consistency-Token": "catalog:0/1"}
@@ -62,20 +64,21 @@ def reads(http: httpx.Client, path: str, headers: dict[str, str]) -> list[float]
     return found
 
 
-def p99(seconds: list[float]) -> float:
-    """The 99th percentile."""
-    return statistics.quantiles(seconds, n=100)[98] if len(seconds) > 1 else seconds[0]
+def percentile(number: int, seconds: list[float]) -> float:
+    """So many hundredths of the reads took no longer."""
+    return statistics.quantiles(seconds, n=100, method="inclusive")[number - 1]
 
 
 def told(promise: str, what: str, quiet: list[float], under: list[float]) -> None:
     """Tell how fast reads were in quiet and under attack, and hold them to the bound."""
+    slow, usual = percentile(HELD, under), percentile(HELD, quiet)
     figure(
         promise,
-        f"{what}; {len(under)} reads p99 {p99(under) * 1000:.0f} ms, "
-        f"in quiet {len(quiet)} reads p99 {p99(quiet) * 1000:.0f} ms "
-        f"({p99(under) / p99(quiet):.1f} times)",
+        f"{what}; {len(under)} reads p{HELD} {slow * 1000:.0f} ms, "
+        f"in quiet {len(quiet)} reads p{HELD} {usual * 1000:.0f} ms "
+        f"({slow / usual:.1f} times)",
     )
-    assert p99(under) < max(P99_SECONDS, TIMES_QUIET * p99(quiet))
+    assert slow < max(LONGEST_SECONDS, TIMES_QUIET * usual)
 
 
 @pytest.mark.promise(30)

@@ -92,7 +92,8 @@ def test_prometheus_asks_every_process_of_the_containers() -> None:
     serving = {
         name: ([name], int(each["environment"]["BIND"].rpartition(":")[2]))
         for name, each in compose.items()
-        if (each.get("command") or ["serve"])[0] == "serve" and "BIND" in each.get("environment", {})
+        if (each.get("command") or ["serve"])[0] == "serve"
+        and "BIND" in each.get("environment", {})
     }
     beside = {
         name: ([name], int(each["environment"]["METRICS_BIND"].rpartition(":")[2]))
