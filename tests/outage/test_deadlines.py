@@ -23,7 +23,7 @@ OUTAGE = 4.0 if FULL else 2.2
 REQUEST = 4.5 if FULL else 2.5
 SHOPPERS = 12 if FULL else 4
 # What an answer takes besides the wait that is looked at, on a machine that is busy.
-BESIDES = 0.8
+BESIDES = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_whoever_needs_a_frozen_primary_is_told_in_time_and_readers_are_served(
     assert max(seconds for seconds, _ in refused) < max(DEADLINE, REQUEST) + BESIDES
     assert max(seconds for seconds, _ in refused[1:]) < REQUEST + BESIDES
     assert (orders.status_code, seen.status_code) == (200, 200)
-    assert orders_seconds < 3.5 and product_seconds < 1
+    assert orders_seconds < REQUEST + BESIDES and product_seconds < BESIDES
 
 
 def category() -> dict[str, Any]:

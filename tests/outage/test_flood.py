@@ -31,7 +31,7 @@ LOGINS_AT_ONCE, SLOW_CLIENTS = 50, 200
 # On two cores of its own a read under attack has to be below the first; on a machine that is
 # slower than that when quiet, below so many times what it is then.
 LONGEST_SECONDS, TIMES_QUIET = 0.5, 8.0
-# Every day there are some fifty reads: the slowest of them alone tells of other tests on the machine.
+# Every day there are some fifty reads: the slowest of them tells of other tests on the machine.
 HELD = 99 if FULL else 90
 ATTACKER = "127.0.0.2"
 # A token that every standby has replayed: past the gateway's cache.

@@ -89,6 +89,7 @@ def test_prometheus_asks_every_process_of_the_containers() -> None:
         if "dns_sd_configs" in job
     }
     compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text("utf-8"))["services"]
+    runs = {name: (each.get("command") or ["serve"])[0] for name, each in compose.items()}
     serving = {
         name: ([name], int(each["environment"]["BIND"].rpartition(":")[2]))
         for name, each in compose.items()
@@ -98,6 +99,6 @@ def test_prometheus_asks_every_process_of_the_containers() -> None:
     beside = {
         name: ([name], int(each["environment"]["METRICS_BIND"].rpartition(":")[2]))
         for name, each in compose.items()
-        if (each.get("command") or ["serve"])[0] in ("background", "worker")
+        if runs[name] in ("background", "worker")
     }
     assert asked == serving | beside
