@@ -21,7 +21,7 @@ SHOPPERS, PAUSE = 3, 0.2
 READERS, READS_PER_SECOND = (20, 85.0) if FULL else (8, 18.0)
 # Well within the 30 s after which a new instance has to have its share.
 WATCHED_SECONDS = 10
-ROUNDS = 10 if FULL else 2
+ROUNDS = 10 if FULL else 1
 NORMAL = {"catalog": 1, "cart": 1, "orders": 1}
 USUAL = {"catalog": 2, "cart": 1, "orders": 1}
 SCALED = {"catalog": 3, "cart": 3, "orders": 3}

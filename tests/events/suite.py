@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
@@ -18,7 +17,6 @@ from tests.race.rig import FULL
 from tests.shop import wait_until
 
 Value = TypeVar("Value")
-DOCKER = os.environ.get("FEIRA_DOCKER") == "1"
 
 
 class Broker(Protocol):
@@ -275,7 +273,7 @@ class BusContract:
             bench.publish(after="the words of another bus")
         assert bench.publish(event())
 
-    @pytest.mark.parametrize("how", ["kill", "freeze"] if FULL or DOCKER else ["kill"])
+    @pytest.mark.parametrize("how", ["kill", "freeze"] if FULL else ["kill"])
     def test_an_absent_broker_is_told_in_time_and_nothing_is_lost(
         self, bench: Bench, how: str
     ) -> None:
