@@ -144,7 +144,13 @@ def test_a_client_cannot_speak_as_a_proxy_a_service_or_a_branch(
     rig: Rig, client: httpx.Client
 ) -> None:
     names = (
-        *("X-Service-Token", "X-Replica-Token", "X-Forwarded-For", "X-Forwarded-Proto"),
+        *(
+            "X-Service-Token",
+            "X-Replica-Token",
+            "X-Request-Timeout-Ms",
+            "X-Forwarded-For",
+            "X-Forwarded-Proto",
+        ),
         *("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Real-IP"),
         *("Forwarded", "Proxy", "SCRIPT_NAME", "PATH_INFO", "X_Service_Token"),
     )
