@@ -185,17 +185,17 @@ def _undo(
 
 
 def _compensate(this: Run, order: Order) -> Order:
-    entries = []
-    refunded = False
     try:
         refunded = this.ports.payment.cancel(order.id)
-        entries.append(Entry("refund", "succeeded" if refunded else "not needed", this.attempt))
         this.remember_token(this.ports.holds.release(order.id))
-        entries.append(Entry("release", "succeeded", this.attempt))
     except (Unavailable, PaymentFailed, PaymentUnknown) as error:
-        entries.append(Entry("release", "failed", this.attempt, str(error)))
-        paid = "refunded" if refunded else None
-        return advance(this.ports, order, _later(this), entries, paid=paid)
+        # That money went back is told once, with the step that ends it, however often it is tried.
+        entries = [Entry("release", "failed", this.attempt, str(error))]
+        return advance(this.ports, order, _later(this), entries)
+    entries = [
+        Entry("refund", "succeeded" if refunded else "not needed", this.attempt),
+        Entry("release", "succeeded", this.attempt),
+    ]
     if order.status == "cancelled":
         changes = {"step": "done", "payment": _without_token(order)}
         return advance(this.ports, order, changes, entries, paid="refunded" if refunded else None)

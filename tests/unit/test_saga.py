@@ -1,0 +1,48 @@
+"""What of a saga is told once, however often a step of it is tried."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from chassis.http_client import Answer, Unreachable
+from orders import saga
+from orders.history import Entry
+from orders.order import Order
+from orders.ports import Ports
+
+
+def test_money_that_went_back_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a cancelled order whose charge the provider has undone, and a catalog that is away
+    away = [Unreachable("away")] * 3
+    told: list[tuple[list[str], str | None]] = []
+
+    def release(_: str) -> Answer:
+        if away:
+            raise away.pop()
+        return Answer(204, None, {})
+
+    def advance(
+        _: Ports, order: Any, changes: Any, log: list[Entry], *, paid: str | None = None
+    ) -> Any:
+        told.append(([f"{entry.step} {entry.outcome}" for entry in log], paid))
+        return order
+
+    monkeypatch.setattr(saga, "advance", advance)
+    monkeypatch.setattr(saga, "_later", lambda _: {})
+    ports = SimpleNamespace(
+        payment=SimpleNamespace(cancel=lambda _: True), holds=SimpleNamespace(release=release)
+    )
+    order = cast(
+        Order, SimpleNamespace(id="1", status="cancelled", payment={"method": "card", "token": "t"})
+    )
+    # When its undoing is tried until it succeeds
+    for attempt in range(1, 5):
+        saga._compensate(saga.Run(cast(Ports, ports), attempt), order)
+    # Then the money was told of with the last try only
+    assert told == [
+        *[(["release failed"], None)] * 3,
+        (["refund succeeded", "release succeeded"], "refunded"),
+    ]
