@@ -22,9 +22,10 @@ _UP = ("up", "--no-build", "--no-deps")
 _MIGRATIONS = ("catalog-migrate", "orders-migrate")
 _SEEDS = ("catalog-seed", "orders-seed")
 # Those that others call before those that call them.
-_INSTANCES = ("catalog", "cart", "orders")
+_INSTANCES = ("catalog", "cart", "orders", "orders-worker")
 _BACKGROUND = ("catalog-background", "cart-background", "orders-background")
-_SINGLE = ("etcd", "redis-carts", "redis-streams", "gateway")
+# Of the overlays, those that are chosen.
+_SINGLE = ("etcd", "redis-carts", "redis-streams", "kafka", "gateway", "prometheus", "grafana")
 # A migration gives up rather than have the shop queue behind it, and is tried again.
 _ATTEMPTS = 5
 _MEMBERS_SECONDS = 120.0
@@ -56,9 +57,11 @@ def upgrade() -> int:
     _say(began, "background processes replaced, first data loaded")
     for cluster, members in nodes().items():
         _say(began, f"cluster {cluster}: {_replace_nodes(members)} nodes replaced")
-    replaced = [service for service in _SINGLE if instances.replace(service)]
+    chosen = engine.project()["services"]
+    replaced = [each for each in _SINGLE if each in chosen and instances.replace(each)]
     _say(began, f"replaced with a gap: {', '.join(replaced) or 'nothing'}")
-    scale = [f"--scale={service}={count}" for service, count in counts.items()]
+    # What the version before did not have yet is as many as it says itself.
+    scale = [f"--scale={service}={count}" for service, count in counts.items() if count]
     engine.check(
         "not everything became healthy",
         *("up", "--detach", "--no-build", "--no-recreate", "--wait", "--remove-orphans", *scale),

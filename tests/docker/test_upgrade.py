@@ -17,7 +17,7 @@ from tests.shop import Shop, wait_until
 
 # At full counts 50 orders a second, as far as the machine can.
 SHOPPERS, PAUSE = (50, 0.0) if os.environ.get("FEIRA_FULL") == "1" else (2, 0.25)
-REPLACED = ("catalog", "cart", "orders", "catalog-background", "orders-background")
+REPLACED = ("catalog", "cart", "orders", "orders-worker", "catalog-background", "orders-background")
 NEXT = {
     "catalog": """
     op.execute("ALTER TABLE products ADD COLUMN brand text")

@@ -18,7 +18,7 @@ from local import compose, compose_notes, compose_restore, compose_upgrade
 from local import compose_engine as engine
 from local.errors import StackError
 
-SCALED = {"catalog": 2, "cart": 1, "orders": 1}
+SCALED = {"catalog": 2, "cart": 1, "orders": 1, "orders-worker": 1}
 NODES = {"catalog-db-1": "catalog", "catalog-db-2": "catalog", "orders-db-1": "orders"}
 OTHERS = ("gateway", "etcd", "redis-carts", "redis-streams")
 BACKGROUND = ("catalog-background", "cart-background", "orders-background")
@@ -40,7 +40,7 @@ class Docker:
         self.dies_before = ""
         self.dead = False
         self._numbers = itertools.count()
-        # catalog-0, catalog-1, cart-2, orders-3, and then the others.
+        # catalog-0, catalog-1, cart-2, orders-3, orders-worker-4, and then the others.
         for service, count in SCALED.items():
             for _ in range(count):
                 self._add(service)
@@ -235,7 +235,7 @@ def test_an_upgrade_that_was_killed_is_gone_on_with(
     docker.dies_before = moment
     with pytest.raises(Killed):
         compose_upgrade.upgrade()
-    assert sum(each.total() for each in docker.instances().values()) == 5
+    assert sum(each.total() for each in docker.instances().values()) == sum(SCALED.values()) + 1
     docker.dies_before, docker.dead, docker.version = "", False, version
     for name, each in docker.containers.items():
         if failing and each["Image"] == "new" and name in docker.of("catalog")[-1:]:
