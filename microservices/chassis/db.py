@@ -27,6 +27,7 @@ from chassis import deadline, tracing
 from chassis.consistency import position_in
 from chassis.metrics import HELD, POOL_IN_USE, POOL_SIZE, samples
 from chassis.postgres import READ_ONLY_TRANSACTION, READ_SECONDS, Backoff, NoHostServes, engine_for
+from chassis.problems import Unavailable
 
 Result = TypeVar("Result")
 RETRYABLE = {"40001", "40P01"}
@@ -189,6 +190,8 @@ class Database:
             except (DBAPIError, deadline.DeadlinePassed) as error:
                 if not _may_try_again(error, repeatable()) or not backoff.wait(random.random):
                     self._held(backoff, "given up")
+                    if _code(error) == READ_ONLY_TRANSACTION:
+                        raise Unavailable("The database has no primary just now.") from error
                     raise
             else:
                 self._held(backoff, "finished")
@@ -254,8 +257,12 @@ def _may_try_again(error: Exception, repeatable: bool) -> bool:
 
 def _nothing_was_done(error: DBAPIError) -> bool:
     """No server was connected to, or the one that was is no longer the primary."""
-    code = getattr(error.orig, "pgcode", None)
-    return isinstance(error.orig, NoHostServes) or code == READ_ONLY_TRANSACTION
+    return isinstance(error.orig, NoHostServes) or _code(error) == READ_ONLY_TRANSACTION
+
+
+def _code(error: Exception) -> str | None:
+    """The SQLSTATE that PostgreSQL answered with."""
+    return getattr(getattr(error, "orig", None), "pgcode", None)
 
 
 def ping(engine: Engine) -> bool:

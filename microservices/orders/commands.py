@@ -122,7 +122,7 @@ def loops(ports: Ports) -> list[background.Loop]:
         background.Loop("consumer", consumer.cycle, 0),
         background.Loop("requeue", lambda: dispatch.requeue(ports, enqueuer), recovery_seconds),
         background.Loop("recovery", lambda: recovery.sweep(ports), recovery_seconds),
-        background.Loop("mails", lambda: notifications.send_due(ports), MAIL_SECONDS),
+        background.Loop("mails", lambda: notifications.send_if_taken(ports), MAIL_SECONDS),
         background.Loop("sent", lambda: notifications.forget_sent(ports), HOUSEKEEPING_SECONDS),
         background.Loop("keys", lambda: recovery.forget_old_keys(ports), HOUSEKEEPING_SECONDS),
         background.Loop("sessions", lambda: sessions.sweep(ports), HOUSEKEEPING_SECONDS),

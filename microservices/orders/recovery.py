@@ -28,7 +28,10 @@ def sweep(ports: Ports) -> bool:
     orders = ports.database.write(lambda session: _claim(ports, session, limit, steps))
     for order in orders:
         with correlation.continued(order.context, "recover", "internal", order=order.id):
-            finish(ports, order)
+            try:
+                finish(ports, order)
+            except Exception:  # a fault of ours: it must not keep the others of its batch waiting
+                log.exception("recovery_failed", order=order.id)
     return len(orders) == limit
 
 
