@@ -34,6 +34,7 @@ SILENT_SECONDS = 10.0
 SILENCE_SECONDS = 1.0
 READ_ONLY_TRANSACTION = "25006"
 UNKNOWN_HOST = "could not translate host name"
+UNREPLICATED = "canceling wait for synchronous replication"
 
 
 # What may take how long, unless the URI says otherwise.
@@ -88,6 +89,8 @@ def engine_for(
     )
     event.listen(engine, "handle_error", _drop_connection_that_turned_read_only)
     event.listen(engine, "checkout", _drop_connection_to_a_host_gone_silent)
+    if want == "read-write":
+        event.listen(engine, "after_cursor_execute", _doubt_commit_that_did_not_wait)
     return engine
 
 
@@ -227,6 +230,17 @@ def _drop_connection_that_turned_read_only(context: ExceptionContext) -> None:
     # count that as a disconnect, so the pool would hand the dead end out again and again.
     if getattr(context.original_exception, "pgcode", None) == READ_ONLY_TRANSACTION:
         context.is_disconnect = True
+
+
+def _doubt_commit_that_did_not_wait(_: object, cursor: pg.cursor, *__: object) -> None:
+    # Whoever cancels the wait for the standby gets a warning and a success, of a commit that goes
+    # with its host. It is taken for what it is: nobody knows if it lasts.
+    notices = cursor.connection.notices
+    if notices:
+        found = [each for each in notices if UNREPLICATED in each]
+        notices.clear()
+        if found:
+            raise psycopg2.OperationalError("the commit may not be on the standby")
 
 
 def _drop_connection_to_a_host_gone_silent(connection: pg.connection, *_: object) -> None:

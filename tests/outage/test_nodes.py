@@ -6,16 +6,21 @@ import json
 import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import psutil
+import psycopg2
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from chassis.db import Database
 from local import locks
 from local.stack import Stack
 from tests.outage.nodes import wait_whole
-from tests.race.rig import kill, standby, wait_back
+from tests.race.rig import frozen, kill, standby, wait_back
 from tests.shop import wait_until
 
 
@@ -34,6 +39,32 @@ def test_what_is_acknowledged_is_on_the_standby(stack: Stack) -> None:
     wait_whole(stack, 30)
     found = stack.cluster.query("SELECT application_name, sync_state FROM pg_stat_replication")
     assert found == [(standby(stack), "sync")]
+
+
+def test_a_commit_that_was_kept_from_waiting_for_the_standby_is_not_acknowledged(
+    stack: Stack,
+) -> None:
+    wait_whole(stack, 30)
+    victim = "cancelled-commit"
+    writing = "SELECT CAST(pg_logical_emit_message(true, 'test', '') AS text)"
+    dsn = stack.dsn("orders", "orders")
+    database = Database("orders", dsn, pool_size=1, wait_seconds=20, application_name=victim)
+    database.call(writing, {}, repeatable=False)
+    # Given a commit that waits for a standby that is frozen
+    with frozen(stack, standby(stack)), ThreadPoolExecutor(1) as pool:
+        acknowledged = pool.submit(database.call, writing, {}, repeatable=False)
+        with closing(psycopg2.connect(stack.cluster.superuser_url())) as operator:
+            operator.autocommit = True
+            with operator.cursor() as cursor:
+                waits = f"application_name = '{victim}' AND wait_event = 'SyncRep'"
+                # When somebody cancels its wait, and PostgreSQL calls that a success
+                cancel = f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE {waits}"
+                wait_until(lambda: (cursor.execute(cancel), cursor.fetchall())[1])
+        # Then it counts as one of which nobody knows if it lasts
+        with pytest.raises(OperationalError, match="may not be on the standby"):
+            acknowledged.result(timeout=10)
+    database.dispose()
+    wait_whole(stack, 30)
 
 
 def test_etcd_answers_nobody_without_its_certificate(stack: Stack) -> None:
