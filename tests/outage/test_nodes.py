@@ -51,18 +51,18 @@ def test_a_commit_that_was_kept_from_waiting_for_the_standby_is_not_acknowledged
     database = Database("orders", dsn, pool_size=1, wait_seconds=20, application_name=victim)
     database.call(writing, {}, repeatable=False)
     # Given a commit that waits for a standby that is frozen
-    with frozen(stack, standby(stack)), ThreadPoolExecutor(1) as pool:
-        acknowledged = pool.submit(database.call, writing, {}, repeatable=False)
-        with closing(psycopg2.connect(stack.cluster.superuser_url())) as operator:
-            operator.autocommit = True
+    with closing(psycopg2.connect(stack.cluster.superuser_url())) as operator:
+        operator.autocommit = True
+        with frozen(stack, standby(stack)), ThreadPoolExecutor(1) as pool:
+            acknowledged = pool.submit(database.call, writing, {}, repeatable=False)
+            waits = f"application_name = '{victim}' AND wait_event = 'SyncRep'"
+            # When somebody cancels its wait, and PostgreSQL calls that a success
+            cancel = f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE {waits}"
             with operator.cursor() as cursor:
-                waits = f"application_name = '{victim}' AND wait_event = 'SyncRep'"
-                # When somebody cancels its wait, and PostgreSQL calls that a success
-                cancel = f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE {waits}"
                 wait_until(lambda: (cursor.execute(cancel), cursor.fetchall())[1])
-        # Then it counts as one of which nobody knows if it lasts
-        with pytest.raises(OperationalError, match="may not be on the standby"):
-            acknowledged.result(timeout=10)
+            # Then it counts as one of which nobody knows if it lasts
+            with pytest.raises(OperationalError, match="may not be on the standby"):
+                acknowledged.result(timeout=10)
     database.dispose()
     wait_whole(stack, 30)
 
