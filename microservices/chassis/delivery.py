@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.engine import Engine
 
 from chassis import tracing
@@ -47,6 +48,12 @@ def _told(event: Event) -> dict[str, str]:
     return told
 
 
+def waiting(engine: Engine) -> Sequence[Row[Any]]:
+    """For each sink: how many events it has not had, and the age of the oldest in seconds."""
+    with engine.connect() as connection:
+        return connection.execute(text(_LAG)).all()
+
+
 def measure(engine: Engine, service: str) -> bool:
     """One round of a loop: how many events each sink has not had, and how old the oldest is.
 
@@ -54,9 +61,7 @@ def measure(engine: Engine, service: str) -> bool:
         engine: of the primary, whose statements are transactions of their own.
         service: whose outbox it is.
     """
-    with engine.connect() as connection:
-        rows = connection.execute(text(_LAG)).all()
-    for row in rows:
+    for row in waiting(engine):
         OUTBOX_PENDING.labels(service, row.sink).set(row.pending)
         OUTBOX_LAG.labels(service, row.sink).set(float(row.seconds))
     return False

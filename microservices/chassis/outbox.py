@@ -284,11 +284,4 @@ WHERE sink = :sink
 
 def backlog(engine: Engine) -> dict[str, int]:
     """Events that each sink has not yet had, for /status."""
-    with engine.connect() as connection:
-        rows = connection.execute(
-            text(
-                "SELECT c.sink, count(o.seq) FILTER (WHERE o.seq > c.seq) AS pending"
-                " FROM outbox_cursors c LEFT JOIN outbox o ON o.txid >= c.low GROUP BY c.sink"
-            )
-        ).all()
-    return {row.sink: row.pending for row in rows}
+    return {row.sink: row.pending for row in delivery.waiting(engine)}

@@ -1,9 +1,9 @@
 """Mails to customers when an order is confirmed or cancelled, as a consequence of its events.
 
 The consumer only writes down that a mail is due, under the event's id, so an event that comes again
-makes no second mail. The sender takes what is due, one mail after the other. A mail goes out at
-least once: a process that dies after the server took it and before that is written down sends it
-again, with the same Message-ID.
+makes no second mail. The sender takes what is due, a batch at a time. A mail goes out at least
+once: a process that dies before it has written down what of its batch the server took sends that
+again, with the same Message-IDs.
 """
 
 from __future__ import annotations
