@@ -8,13 +8,24 @@ import threading
 import time
 from collections.abc import Iterator
 
+import psycopg2
 import pytest
+from sqlalchemy.exc import InternalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 import chassis.postgres
 from chassis import deadline
+from chassis.db import Database
 from chassis.http_client import NotNow, ServiceClient, Unreachable
-from chassis.postgres import Backoff, NoHostServes, connector, engine_for, install_wait_callback
+from chassis.postgres import (
+    READ_ONLY_TRANSACTION,
+    Backoff,
+    NoHostServes,
+    connector,
+    engine_for,
+    install_wait_callback,
+)
+from chassis.problems import Unavailable
 from tests.contract.services import apps
 from tests.stand_in import Answer, StandIn
 
@@ -111,6 +122,27 @@ def test_a_place_in_the_pool_is_waited_for_until_the_deadline() -> None:
     with deadline.within(0.2), pytest.raises(PoolTimeout):
         engine.connect()
     assert time.monotonic() - began < 2
+
+
+def test_a_primary_that_is_none_any_more_at_the_last_moment_is_503(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class ReadOnly(psycopg2.InternalError):
+        pgcode = READ_ONLY_TRANSACTION
+
+    def connect() -> None:
+        raise InternalError("UPDATE", None, ReadOnly("cannot execute UPDATE"))
+
+    database = Database(
+        "test",
+        "postgresql://127.0.0.1:1/none",
+        pool_size=1,
+        wait_seconds=30,
+        application_name="test",
+    )
+    monkeypatch.setattr(database.primary, "connect", connect)
+    with deadline.within(0.1), pytest.raises(Unavailable, match="no primary"):
+        database.call("UPDATE", {}, repeatable=False)
 
 
 def test_a_host_that_took_all_the_time_is_asked_after_the_others_the_next_time() -> None:

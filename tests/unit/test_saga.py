@@ -1,4 +1,4 @@
-"""What of a saga is told once, however often a step of it is tried."""
+"""Sagas that are tried again: what is told once, and what one of them does to others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from chassis.http_client import Answer, Unreachable
-from orders import saga
+from orders import recovery, saga
 from orders.history import Entry
 from orders.order import Order
 from orders.ports import Ports
@@ -46,3 +46,21 @@ def test_money_that_went_back_is_told_once(monkeypatch: pytest.MonkeyPatch) -> N
         *[(["release failed"], None)] * 3,
         (["refund succeeded", "release succeeded"], "refunded"),
     ]
+
+
+def test_an_order_that_raises_keeps_no_other_of_its_batch_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch = [SimpleNamespace(id=number, context=None) for number in "123"]
+    finished: list[str] = []
+
+    def finish(_: Ports, order: Any) -> None:
+        finished.append(order.id)
+        if order.id == "1":
+            raise KeyError("a fault of ours")
+
+    monkeypatch.setattr(recovery, "finish", finish)
+    monkeypatch.setattr(recovery, "_possible", lambda _: (20, ()))
+    ports = SimpleNamespace(database=SimpleNamespace(write=lambda _: batch))
+    assert recovery.sweep(cast(Ports, ports)) is False
+    assert finished == ["1", "2", "3"]

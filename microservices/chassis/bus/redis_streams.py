@@ -134,10 +134,12 @@ class Consumer:
         """See `port.Consumer`."""
         if not self._ready:
             self._create_group()
-        left, self._unfinished = self._unfinished and self._own_unfinished(), True
-        entries = left or self._abandoned() or self._new()
+        unfinished = self._own_unfinished() if self._unfinished else []
+        # So it is until this round has ended well.
+        self._unfinished = True
+        entries = unfinished or self._abandoned() or self._new()
         self._take(entries)
-        self._unfinished = bool(left)
+        self._unfinished = bool(unfinished)
         if entries and len(entries) < READ_COUNT:
             time.sleep(GATHER_SECONDS)
         return bool(entries)
