@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     generate_latest,
     multiprocess,
     values,
@@ -168,12 +169,22 @@ def _forget_ended(folder: Path) -> None:
             continue  # it lives, as somebody else
 
 
+class _Shared(CollectorRegistry):
+    """The metrics of all processes that share a directory with this one, or its own."""
+
+    def collect(self) -> Iterator[Metric]:
+        samples.take(now=True)
+        if values.ValueClass is values.MutexValue:  # one process, no shared directory
+            yield from REGISTRY.collect()
+            return
+        collector = multiprocess.MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+        _forget_ended(Path(collector._path))
+        yield from collector.collect()  # type: ignore[no-untyped-call]
+
+
+SHARED = _Shared()
+
+
 def exposition() -> bytes:
     """The metrics of all processes that share with this one, in Prometheus' text format."""
-    samples.take(now=True)
-    if values.ValueClass is values.MutexValue:  # one process, no shared directory
-        return generate_latest(REGISTRY)
-    registry = CollectorRegistry()
-    collector = multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    _forget_ended(Path(collector._path))
-    return generate_latest(registry)
+    return generate_latest(SHARED)
