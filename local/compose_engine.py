@@ -112,6 +112,8 @@ def _started(
     command: Sequence[str], *, stdin: int = subprocess.DEVNULL, stdout: int | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A command that is ended with the block, its plugins and their children too."""
+    # A Ctrl-C that came between its start and the block would leave it to itself: it has to wait.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         running = subprocess.Popen(
             command,
@@ -123,8 +125,10 @@ def _started(
             start_new_session=True,
         )
     except FileNotFoundError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise StackError("docker is not installed") from None
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield running
     finally:
         _end(running)
