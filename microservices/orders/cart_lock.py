@@ -19,6 +19,8 @@ from redis.lock import Lock
 
 # After Redis did not answer, nobody waits for it again for so long.
 LEFT_ALONE_SECONDS = 5.0
+# Whoever was told how the last purchase of the cart ended asks again before its lock is let go.
+MOMENT_SECONDS = 0.25
 
 log = structlog.get_logger()
 
@@ -41,10 +43,11 @@ class CartLock:
     def held(self, cart_id: str, wish: str) -> Iterator[bool]:
         """Try to hold a cart's lock for the time of the block; whether nobody else holds it.
 
-        It is not waited for. A lock that the same wish holds already, because its first request
-        died or still runs, is no hindrance: that one is between the two and the database.
+        It is waited for no longer than its holder takes to let it go after the order's end. A lock
+        that the same wish holds already, because its first request died or still runs, is no
+        hindrance: that one is between the two and the database.
         """
-        lock = self._redis.lock(f"checkout:{cart_id}", self._seconds, blocking=False)
+        lock = self._redis.lock(f"checkout:{cart_id}", self._seconds, sleep=0.02)
         free = self._acquire(lock, wish)
         try:
             yield free
@@ -56,10 +59,12 @@ class CartLock:
         if time.monotonic() < self._left_alone_until:
             return True
         try:
-            if lock.acquire(token=wish):
+            if lock.acquire(token=wish, blocking=False):
                 return True
             lock.local.token = wish.encode()
-            return bool(lock.owned())
+            if lock.owned():
+                return True
+            return bool(lock.acquire(token=wish, blocking_timeout=MOMENT_SECONDS))
         except RedisError as error:
             self._left_alone_until = time.monotonic() + LEFT_ALONE_SECONDS
             log.warning("cart_lock_skipped", error=repr(error)[:200])

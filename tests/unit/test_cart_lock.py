@@ -41,6 +41,13 @@ def test_one_wish_at_a_time_may_buy_a_cart(server: RedisServer) -> None:
     assert server.client.keys("checkout:*") == []
 
 
+def test_a_lock_that_is_just_being_let_go_is_waited_for(server: RedisServer) -> None:
+    """An order is told to have ended a moment before the lock of its cart is free."""
+    server.client.set(KEY, "one", px=100)
+    with lock_on(server).held(CART, "two") as free:
+        assert free
+
+
 def test_the_same_wish_is_not_in_its_own_way(server: RedisServer) -> None:
     """Its first request may have died, or still runs: that is for the database to decide."""
     server.client.set(KEY, "one", px=60_000)
