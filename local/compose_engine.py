@@ -63,6 +63,15 @@ def output(*command: str, given: str | None = None, seconds: float = _SHORT_SECO
     return str(text.decode().strip())
 
 
+def succeeds(*command: str) -> bool:
+    """Whether a command ends with 0 in time, whatever it says."""
+    with _started(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            return running.wait(_SHORT_SECONDS) == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+
 def stream_out(file: Path, progress: Callable[[int], None], *arguments: str) -> None:
     """Write what a container prints to a file of its own (readable by its owner only).
 
@@ -109,7 +118,11 @@ def stream_in(file: Path, *arguments: str) -> None:
 
 @contextmanager
 def _started(
-    command: Sequence[str], *, stdin: int = subprocess.DEVNULL, stdout: int | None = None
+    command: Sequence[str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
+    stderr: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A command that is ended with the block, its plugins and their children too."""
     # A Ctrl-C that came between its start and the block would leave it to itself: it has to wait.
@@ -120,6 +133,7 @@ def _started(
             cwd=REPOSITORY,
             stdin=stdin,
             stdout=stdout,
+            stderr=stderr,
             bufsize=0,
             # A Ctrl-C is for us to answer, by ending it.
             start_new_session=True,

@@ -13,6 +13,7 @@ import pytest
 from local.settings import Settings
 from local.stack import Stack
 from local.web import free_ports
+from tests.figures import INDENT
 from tests.shop import Account, Shop
 
 # Under the clone, so that nothing is left outside it whatever happens to the tests; one for each
@@ -30,6 +31,20 @@ SERVICE_SETTINGS = {
 if os.environ.get("FEIRA_FULL") == "1":
     # An hour of `make race` is longer than the usual life of an access token.
     SERVICE_SETTINGS["ACCESS_TOKEN_SECONDS"] = "86400"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures of all tests: those that pytest-xdist runs elsewhere have no screen."""
+    passed = terminalreporter.stats.get("passed", [])
+    told = {
+        report.nodeid: [line for line in report.capstdout.splitlines() if line.startswith(INDENT)]
+        for report in passed
+    }
+    if any(told.values()):
+        terminalreporter.section("figures")
+    for test, lines in told.items():
+        if lines:
+            terminalreporter.write_line("\n".join([test, *lines]))
 
 
 @pytest.fixture(scope="session")

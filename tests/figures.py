@@ -1,4 +1,4 @@
-"""What a test counts and how far it is: shown with `-s`, gathered by `make race`."""
+"""What a test counts and how far it is: shown when all have ended, gathered by `make race`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class Listener(Protocol):
 
 
 listeners: list[Listener] = []
+# Before a figure, on a line of its own.
+INDENT = "    "
 
 
 def figure(promise: str, text: str) -> None:
@@ -29,7 +31,7 @@ def figure(promise: str, text: str) -> None:
     for listener in listeners:
         listener.figure(promise, text)
     if not listeners:
-        sys.stdout.write(f"\n    {promise}: {text}")
+        sys.stdout.write(f"\n{INDENT}{promise}: {text}")
         sys.stdout.flush()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tests.figures import INDENT
 from tests.shop import Account, Shop
 
 # No cache and no connection of another shopper: a token makes every read the service's.
@@ -47,7 +48,7 @@ class Log:
 
 def report(text: str) -> None:
     """Show figures beside the test's name."""
-    sys.stdout.write(f"\n    {text}")
+    sys.stdout.write(f"\n{INDENT}{text}")
 
 
 def _good(status: int) -> bool:

@@ -21,6 +21,14 @@ OWN = (".env", ".env.made*", ".env.new", ".feira*", "backups", "reports")
 LEFT_OUT = shutil.ignore_patterns(*OWN, ".venv", ".git", "__pycache__", ".*_cache")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Beside the one project, Kafka by itself is tested: it mostly waits."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            alone = item.path.name == "test_kafka.py"
+            item.add_marker(pytest.mark.xdist_group("kafka" if alone else "project"))
+
+
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this clone, so that its .env is made here and nobody's own is touched."""

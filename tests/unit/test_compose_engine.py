@@ -54,6 +54,13 @@ def test_a_short_command_is_ended_with_all_it_started(pids: Path) -> None:
     wait_until(lambda: none_lives(pids))
 
 
+def test_a_health_check_that_hangs_has_failed(pids: Path) -> None:
+    assert not compose_engine.succeeds("docker", "exec", "cart", "healthcheck")
+    wait_until(lambda: none_lives(pids))
+    assert compose_engine.succeeds("true")
+    assert not compose_engine.succeeds("false")
+
+
 def test_a_copy_that_stands_still_is_ended(pids: Path, tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(StackError, match=r"`docker compose run base-backup` did not answer"):
@@ -63,6 +70,13 @@ def test_a_copy_that_stands_still_is_ended(pids: Path, tmp_path: Path) -> None:
     wait_until(lambda: none_lives(pids))
 
 
+# A shell that puts the tests in the background has them, and what they start, ignore a Ctrl-C.
+RUN = """
+import signal
+from local import compose_engine
+signal.signal(signal.SIGINT, signal.default_int_handler)
+compose_engine.output("docker", "ps", seconds=600)
+"""
 # Whoever started Docker is still in Popen when Docker is at work.
 SLOW = """
 import subprocess, time
@@ -77,12 +91,12 @@ subprocess.Popen = Slow
 
 @pytest.mark.parametrize("before", ["", SLOW], ids=["at-work", "at-its-start"])
 def test_ctrl_c_ends_what_was_started(pids: Path, before: str) -> None:
-    script = f"{before}\nfrom local import compose_engine as e"
-    script += "\ne.output('docker', 'ps', seconds=600)"
+    script = f"{before}{RUN}"
     with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL) as running:
         wait_until(lambda: pids.exists() and len(pids.read_text().split()) == 2)
         running.send_signal(signal.SIGINT)
-        assert running.wait(10) != 0
+        wait_until(lambda: running.poll() is not None)
+        assert running.returncode == -signal.SIGINT
     wait_until(lambda: none_lives(pids))
 
 
