@@ -50,7 +50,7 @@ test: dev-venv ## Run every test that needs no Docker
 
 race: dev-venv ## Prove the promises at full counts, then the audit; some of them: make race P=1,7
 	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \
-		tests/race tests/outage tests/events tests/async_orders tests/integration/test_events.py tests/integration/test_backup.py \
+		tests/race tests/outage tests/events tests/async_orders tests/integration/test_events.py tests/integration/test_traces.py tests/integration/test_backup.py \
 		tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
 		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time
 

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, unsupport
 from tests.contract.services import document
 from tests.shop import Account, Shop
 
-EXAMPLES = 100 if os.environ.get("FEIRA_FULL") else 6
+EXAMPLES = 100 if os.environ.get("FEIRA_FULL") else 4
 SERVICES = ("catalog", "cart", "orders")
 # What a document cannot say: whether a thing is there, who may, whether an edit came too late.
 STATE = ["401", "402", "403", "404", "409", "412", "429"]

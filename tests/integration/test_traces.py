@@ -133,6 +133,7 @@ def test_an_asynchronous_purchase_is_one_trace_through_everything(
     assert {name.split()[0] for name in roots} <= {"GET", "POST", "DELETE", "PATCH", "PUT"}
 
 
+@pytest.mark.skipif(not FULL, reason="its processes take long to give up the collector: make race")
 def test_a_collector_that_is_away_fails_nothing(
     stack: Stack, shop: Shop, customer: Account, collector: Collector
 ) -> None:

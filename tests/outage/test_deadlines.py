@@ -23,7 +23,7 @@ OUTAGE = 4.0 if FULL else 2.2
 REQUEST = 4.5 if FULL else 2.5
 SHOPPERS = 12 if FULL else 4
 # What an answer takes besides the wait that is looked at, on a machine that is busy.
-BESIDES = 1.0
+BESIDES = 2.0
 
 
 @pytest.fixture(scope="module")
