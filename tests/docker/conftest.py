@@ -21,6 +21,8 @@ OWN = (".env", ".env.made*", ".env.new", ".feira*", "backups", "reports")
 LEFT_OUT = shutil.ignore_patterns(*OWN, ".venv", ".git", "__pycache__", ".*_cache")
 
 
+# Before pytest-xdist looks who belongs together.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Beside the one project, Kafka by itself is tested: it mostly waits."""
     for item in items:
