@@ -114,4 +114,4 @@ restore: $(if $(filter compose,$(ON)),python,venv) ## Put a backup back: FROM=ba
 
 test-docker: dev-venv ## Build the containers and prove them: a purchase, scaling, hardening, a drill of every kind
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 || { echo "error: no Docker engine with Compose v2 answers; nothing of tests/docker was run: $$(ls tests/docker/test_*.py | xargs -n1 basename | xargs)" >&2; exit 1; }
-	FEIRA_DOCKER=1 $(VENV)/python -m pytest -v --numprocesses 2 --dist loadgroup --durations 15 --timeout 900 tests/docker
+	FEIRA_DOCKER=1 $(VENV)/python -m pytest -v --numprocesses 2 --dist loadscope --durations 15 --timeout 900 tests/docker

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from local.settings import REPOSITORY
 from local.web import free_ports
@@ -21,14 +23,16 @@ OWN = (".env", ".env.made*", ".env.new", ".feira*", "backups", "reports")
 LEFT_OUT = shutil.ignore_patterns(*OWN, ".venv", ".git", "__pycache__", ".*_cache")
 
 
-# Before pytest-xdist looks who belongs together.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Beside the one project, Kafka by itself is tested: it mostly waits."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            alone = item.path.name == "test_kafka.py"
-            item.add_marker(pytest.mark.xdist_group("kafka" if alone else "project"))
+class TwoParts(LoadScopeScheduling):
+    """Beside the tests of the one project, those of Kafka by itself: both mostly wait."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "kafka" if "/test_kafka.py" in nodeid else "project"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TwoParts:
+    """How pytest-xdist is to share the tests out."""
+    return TwoParts(config, log)
 
 
 @pytest.fixture(scope="session")
