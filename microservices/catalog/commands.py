@@ -9,7 +9,7 @@ from flask import Flask
 
 from catalog import seeding, settlement, sweeper
 from catalog.ports import Ports
-from chassis import background, bus, dead_letters, delivery, inbox, migrations
+from chassis import background, bus, dead_letters, delivery, inbox
 from chassis.outbox import Relay
 
 TRIM_SECONDS = 60.0
@@ -23,6 +23,9 @@ def register(app: Flask, ports: Ports) -> None:
     @app.cli.command("migrate")
     def migrate() -> None:
         """Bring the database to the newest schema (as the owner of the tables)."""
+        # Alembic is 9 MB that no process needs but this one.
+        from chassis import migrations
+
         url = ports.settings.catalog_migration_url
         if url is None:
             raise SystemExit("migrate needs CATALOG_MIGRATION_URL")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from chassis import background, bus, dead_letters, inbox, migrations
+from chassis import background, bus, dead_letters, inbox
 from chassis.events import Event
 from chassis.outbox import Relay
 from orders import (
@@ -37,6 +37,9 @@ def register(app: Flask, ports: Ports) -> None:
     @app.cli.command("migrate")
     def migrate() -> None:
         """Bring the database to the newest schema (as the owner of the tables)."""
+        # Alembic is 9 MB that no process needs but this one.
+        from chassis import migrations
+
         url = ports.settings.orders_migration_url
         if url is None:
             raise SystemExit("migrate needs ORDERS_MIGRATION_URL")
