@@ -1,4 +1,7 @@
-"""What is laid over docker-compose.yml: noted in .env, so that every later command knows it."""
+"""What is laid over docker-compose.yml: noted in .env, so that every later command knows it.
+
+`compose/mail.yml` and files of the operator's own are among it if he put them there, and stay.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def choose(environment: Path, *, bus: str | None = None, observe: str | None = N
         observe: one of `OBSERVERS`.
 
     Raises:
-        StackError: COMPOSE_FILE says something of the operator's own.
+        StackError: COMPOSE_FILE begins with another file than docker-compose.yml.
     """
     text = environment.read_text("utf-8")
     overlays = _overlays(environment, text)
@@ -45,17 +48,19 @@ def choose(environment: Path, *, bus: str | None = None, observe: str | None = N
 def _overlays(environment: Path, text: str) -> list[str]:
     named = _value(text, "COMPOSE_FILE")
     base, *overlays = named.split(":") if named else [BASE]
-    if base != BASE or not set(overlays) <= {KAFKA, OBSERVABILITY}:
+    if base != BASE:
         raise StackError(
-            f"COMPOSE_FILE in {environment} is your own: add {KAFKA} or {OBSERVABILITY} to it,"
-            " or take it out, instead of BUS= and OBSERVE="
+            f"COMPOSE_FILE in {environment} is your own: begin it with {BASE}, or add {KAFKA} or"
+            f" {OBSERVABILITY} to it instead of BUS= and OBSERVE="
         )
     return overlays
 
 
 def _with(names: list[str], name: str, wanted: bool) -> list[str]:
-    others = [each for each in names if each != name]
-    return sorted([*others, name]) if wanted else others
+    """A name added in front, so that what the operator has of his own is laid over it."""
+    if wanted:
+        return names if name in names else [name, *names]
+    return [each for each in names if each != name]
 
 
 def _value(text: str, name: str) -> str:

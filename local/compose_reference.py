@@ -81,6 +81,11 @@ CONTAINERS = {
     "KAFKA_MEMORY": ("768m", "Memory limit of Kafka."),
     "KAFKA_PIDS": ("256", "Most processes and threads of Kafka."),
     "KAFKA_HEALTH_INTERVAL": ("15s", "How often Kafka is asked whether it is well."),
+    "SMTP_URL": (
+        "",
+        "smtp://, smtp+starttls:// or smtps://[user:password@]host[:port] for mail to customers,"
+        " with COMPOSE_FILE=docker-compose.yml:compose/mail.yml; without both none is sent.",
+    ),
     "OTEL_EXPORTER_OTLP_ENDPOINT": (
         "",
         "Base URL of an OpenTelemetry collector on the services' network; no traces without it.",

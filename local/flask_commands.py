@@ -21,6 +21,8 @@ def main(service: str) -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     import_module(f"{service}.app")
+    # What the first command loads by itself, which is `migrate`.
+    import_module("chassis.migrations")
     for line in sys.stdin:
         print(_run(service, line.strip()), file=answers)
 

@@ -86,8 +86,7 @@ class Services:
             command=_python("orders.worker"),
             stage=Stage.SERVICES,
             directory=REPOSITORY,
-            # One child: a second one would take 40 MB on a machine that has better use for them.
-            environment={"WORKER_CONCURRENCY": "1"} | self.environment("orders", name),
+            environment=self.environment("orders", name),
             # It takes no more tasks, and ends those that it has.
             stop_seconds=25,
         )

@@ -9,7 +9,7 @@ from flask import Flask
 
 from catalog import seeding, settlement, sweeper
 from catalog.ports import Ports
-from chassis import background, bus, dead_letters, delivery, inbox, migrations
+from chassis import background, bus, dead_letters, delivery, inbox
 from chassis.outbox import Relay
 
 TRIM_SECONDS = 60.0
@@ -23,14 +23,7 @@ def register(app: Flask, ports: Ports) -> None:
     @app.cli.command("migrate")
     def migrate() -> None:
         """Bring the database to the newest schema (as the owner of the tables)."""
-        url = ports.settings.catalog_migration_url
-        if url is None:
-            raise SystemExit("migrate needs CATALOG_MIGRATION_URL")
-        try:
-            migrations.upgrade(Path(__file__).parent, url)
-        except migrations.MigrationRefused as refusal:
-            raise SystemExit(f"error: {refusal}") from None
-        click.echo("catalog: the schema is up to date")
+        _migrate(ports)
 
     @app.cli.command("seed")
     def seed() -> None:
@@ -45,6 +38,20 @@ def register(app: Flask, ports: Ports) -> None:
         background.run(loops(ports), heartbeat=heartbeat, metrics_bind=ports.settings.metrics_bind)
 
     dead_letters.register(app, ports.settings.event_bus_url, "catalog", handlers(ports))
+
+
+def _migrate(ports: Ports) -> None:
+    # Alembic is 9 MB that no process needs but this one.
+    from chassis import migrations
+
+    url = ports.settings.catalog_migration_url
+    if url is None:
+        raise SystemExit("migrate needs CATALOG_MIGRATION_URL")
+    try:
+        migrations.upgrade(Path(__file__).parent, url)
+    except migrations.MigrationRefused as refusal:
+        raise SystemExit(f"error: {refusal}") from None
+    click.echo("catalog: the schema is up to date")
 
 
 def handlers(ports: Ports) -> dict[str, bus.Handler]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pybreaker
 import structlog
 
+from chassis.deadline import DeadlinePassed
 from chassis.http_client import Unreachable
 from chassis.metrics import CIRCUIT_OPENINGS, CIRCUIT_STATE
 from chassis.problems import Unavailable
@@ -33,7 +34,9 @@ class Breaker:
     pybreaker keeps the state and decides. It also holds a lock for as long as the guarded call
     takes, which would put all of a process's calls one behind another, so that a slow catalog
     makes a queue: calls are therefore made outside of it and their outcome told to it afterwards.
-    Only the trial call after an opening is made inside, and the others do not wait for it.
+    After an opening one call tries the service, and the others do not wait for it.
+
+    A call that was not made for lack of time says nothing of the service, and is not told.
     """
 
     def __init__(
@@ -89,10 +92,21 @@ class Breaker:
             LeftAlone: `ask` was not called.
             Unavailable: `ask` raised it.
         """
-        if self.state != pybreaker.STATE_CLOSED:
-            return self._try_again(ask)
+        if self.state == pybreaker.STATE_CLOSED:
+            return self._ask(ask)
+        self.check()
+        if not self._trial.acquire(blocking=False):
+            raise self._left_alone(1)
+        try:
+            return self._ask(ask)
+        finally:
+            self._trial.release()
+
+    def _ask(self, ask: Callable[[], Result]) -> Result:
         try:
             answer = ask()
+        except DeadlinePassed:
+            raise
         except Unavailable as error:
             self._tell(error)
             raise
@@ -108,18 +122,6 @@ class Breaker:
             self._breaker.call(outcome)
         except (pybreaker.CircuitBreakerError, Unavailable):
             return
-
-    def _try_again(self, ask: Callable[[], Result]) -> Result:
-        self.check()
-        if not self._trial.acquire(blocking=False):
-            raise self._left_alone(1)
-        try:
-            return self._breaker.call(ask)
-        except pybreaker.CircuitBreakerError as error:
-            # Opened again by a call that had begun before, in this very moment.
-            raise self._left_alone(self._reset_seconds) from error
-        finally:
-            self._trial.release()
 
     def _left_alone(self, seconds: float) -> LeftAlone:
         return LeftAlone(

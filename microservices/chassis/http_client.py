@@ -18,15 +18,22 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from urllib3.exceptions import TimeoutError as NoAnswerInTime
 
 from chassis import correlation, deadline, tracing
+from chassis.deadline import DeadlinePassed
 from chassis.problems import Unavailable
 
 CONNECT_SECONDS = 1.0
+# With less than this nothing is sent: no service answers as soon, so it would only look silent.
+LEAST_SECONDS = 0.02
 # How long an instance that did not answer in time is asked after all others.
 SILENT_SECONDS = 10.0
 
 
 class Unreachable(Unavailable):
     """No instance of the service took the request; it had no effect."""
+
+
+class NoTime(Unreachable, DeadlinePassed):
+    """Nothing was sent, for lack of time: it says nothing of the service."""
 
 
 class OutcomeUnknown(Unavailable):
@@ -102,15 +109,17 @@ class ServiceClient:
                 is so for reads and for calls that are idempotent by an id of the caller.
 
         Raises:
-            Unreachable: nothing was sent.
+            Unreachable: nothing was sent; `NoTime` when nobody was even tried.
             OutcomeUnknown: sent without an answer, or the service answered 5xx.
         """
         request = self._request(method, path, body, headers or {})
         unknown: OutcomeUnknown | None = None
+        tried = False
         with deadline.within(seconds):
             for base in self._in_turn():
-                if not deadline.remaining() or (unknown and self._is_silent(base)):
+                if deadline.remaining() < LEAST_SECONDS or (unknown and self._is_silent(base)):
                     continue
+                tried = True
                 shared = repeatable and self._another_answers(base)
                 try:
                     return self._ask(base, request, deadline.remaining() / (2 if shared else 1))
@@ -122,6 +131,8 @@ class ServiceClient:
                         unknown = error
                 if not repeatable:
                     break
+        if not tried:
+            raise NoTime(f"There was no time left to ask the {self.name} service.")
         raise unknown or Unreachable(f"The {self.name} service cannot be reached.")
 
     def _request(self, method: str, path: str, body: Any, headers: dict[str, str]) -> _Request:

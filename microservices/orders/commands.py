@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from chassis import background, bus, dead_letters, inbox, migrations
+from chassis import background, bus, dead_letters, inbox
 from chassis.events import Event
 from chassis.outbox import Relay
 from orders import (
@@ -37,14 +37,7 @@ def register(app: Flask, ports: Ports) -> None:
     @app.cli.command("migrate")
     def migrate() -> None:
         """Bring the database to the newest schema (as the owner of the tables)."""
-        url = ports.settings.orders_migration_url
-        if url is None:
-            raise SystemExit("migrate needs ORDERS_MIGRATION_URL")
-        try:
-            migrations.upgrade(Path(__file__).parent, url)
-        except migrations.MigrationRefused as refusal:
-            raise SystemExit(f"error: {refusal}") from None
-        click.echo("orders: the schema is up to date")
+        _migrate(ports)
 
     @app.cli.command("seed")
     def seed() -> None:
@@ -75,6 +68,20 @@ def register(app: Flask, ports: Ports) -> None:
         background.run(loops(ports), heartbeat=heartbeat, metrics_bind=ports.settings.metrics_bind)
 
     dead_letters.register(app, ports.settings.event_bus_url, "orders", handlers(ports))
+
+
+def _migrate(ports: Ports) -> None:
+    # Alembic is 9 MB that no process needs but this one.
+    from chassis import migrations
+
+    url = ports.settings.orders_migration_url
+    if url is None:
+        raise SystemExit("migrate needs ORDERS_MIGRATION_URL")
+    try:
+        migrations.upgrade(Path(__file__).parent, url)
+    except migrations.MigrationRefused as refusal:
+        raise SystemExit(f"error: {refusal}") from None
+    click.echo("orders: the schema is up to date")
 
 
 def handlers(ports: Ports) -> dict[str, bus.Handler]:

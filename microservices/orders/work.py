@@ -40,7 +40,9 @@ def check_out(ports: Ports, order_id: str) -> None:
 
 def finish(ports: Ports, order: Order) -> None:
     """Go on with an order whose lease the caller holds: forward, or back if it is too old."""
-    attempt, begun = ports.database.read_primary(lambda session: _past(session, order))
+    attempt, begun = 1, None
+    if not _is_new(order):
+        attempt, begun = ports.database.read_primary(lambda session: _past(session, order))
     age = ports.clock.now() - (begun or ports.clock.now())
     forward = age.total_seconds() <= ports.settings.recovery_forward_seconds
     try:
@@ -66,6 +68,11 @@ def _go_on(this: saga.Run, order: Order) -> Order:
             order = validate(this, order)
             return order if order.step == "validate" else saga.run(this, order)
     return saga.run(this, order)
+
+
+def _is_new(order: Order) -> bool:
+    """Whether nothing was done for it but to take it, and then to take it over."""
+    return order.step == "validate" and order.version == 2
 
 
 def _past(session: Session, order: Order) -> tuple[int, datetime | None]:

@@ -26,7 +26,7 @@ from orders.ports import Ports
 from orders.settings import Settings
 
 # Shoppers who wait for an answer come first: on a machine that is busy, the queue grows instead.
-NICENESS = 10
+NICENESS = 5
 
 settings = Settings.load()
 app = tasks.make_app(settings.task_queue_url, settings.worker_concurrency)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.async_orders.rig import ended, taken
 from tests.docker.project import NAME, Project
 from tests.load import Log, load, report
 from tests.shop import Shop, wait_until
@@ -22,9 +23,12 @@ READERS, READS_PER_SECOND = (20, 85.0) if FULL else (8, 18.0)
 # Well within the 30 s after which a new instance has to have its share.
 WATCHED_SECONDS = 10
 ROUNDS = 10 if FULL else 1
-NORMAL = {"catalog": 1, "cart": 1, "orders": 1}
-USUAL = {"catalog": 2, "cart": 1, "orders": 1}
-SCALED = {"catalog": 3, "cart": 3, "orders": 3}
+WORKERS = "orders-worker"
+NORMAL = {"catalog": 1, "cart": 1, "orders": 1, WORKERS: 1}
+USUAL = {"catalog": 2, "cart": 1, "orders": 1, WORKERS: 1}
+SCALED = {"catalog": 3, "cart": 3, "orders": 3, WORKERS: 3}
+# Asynchronous orders of each round: enough for every worker to get some.
+QUEUED = 24
 
 
 def scale(stack: Project, instances: dict[str, int]) -> None:
@@ -48,6 +52,12 @@ def shares(stack: Project, service: str, since: str) -> list[float]:
     return [round(count / total, 2) for count in counts.values()]
 
 
+def checked_out(stack: Project, since: str) -> list[int]:
+    """How many orders each worker brought to an end."""
+    logs = [stack.docker("logs", "--since", since, name) for name in stack.containers(WORKERS)]
+    return [log.count('"event": "worked"') for log in logs]
+
+
 def failures_at_the_gateway(stack: Project) -> str:
     """What its access log says of requests that got no usable answer."""
     lines = stack.docker("logs", f"{NAME}-gateway-1").splitlines()
@@ -62,7 +72,7 @@ def test_scaling_out_and_back_fails_no_request(stack: Project, shop: Shop) -> No
     with load(shop, SHOPPERS, PAUSE, readers=READERS, rate=READS_PER_SECOND) as log:
         wait_until(lambda: len(log.orders) >= SHOPPERS, 30)
         began = time.monotonic()
-        every = [out_and_back(stack, log) for _ in range(ROUNDS)]
+        every = [out_and_back(stack, shop, log) for _ in range(ROUNDS)]
         seconds = time.monotonic() - began
     scale(stack, USUAL)
     report(
@@ -83,14 +93,21 @@ def test_scaling_out_and_back_fails_no_request(stack: Project, shop: Shop) -> No
     )
 
 
-def out_and_back(stack: Project, log: Log) -> dict[str, list[float]]:
+def out_and_back(stack: Project, shop: Shop, log: Log) -> dict[str, list[float]]:
     """Scale every service out and back; what part each instance served meanwhile."""
     scale(stack, SCALED)
     since = datetime.now(UTC).isoformat()
+    buyer, product = shop.new_user(), shop.new_product(stock=QUEUED)["id"]
+    ids = [taken(shop, buyer, (product, 1)) for _ in range(QUEUED // 2)]
     wait_for(log, WATCHED_SECONDS)
-    portions = {service: shares(stack, service, since) for service in SCALED}
+    portions = {service: shares(stack, service, since) for service in SCALED.keys() - {WORKERS}}
+    wait_until(lambda: min(checked_out(stack, since)) > 0, 60)
+    # Workers that are taken away now have some of these in hand.
+    ids += [taken(shop, buyer, (product, 1)) for _ in range(QUEUED // 2)]
     scale(stack, NORMAL)
     wait_for(log, WATCHED_SECONDS / 2)
+    assert {ended(shop, buyer, each, 120)["status"] for each in ids} == {"confirmed"}
+    assert shop.stock(product) == 0
     return portions
 
 

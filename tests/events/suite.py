@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pytest
@@ -12,6 +17,9 @@ import pytest
 from chassis import bus
 from chassis.events import Event
 from chassis.problems import Unavailable
+from local.services import MICROSERVICES
+from local.settings import REPOSITORY
+from tests.events import deadly
 from tests.events.rig import Running, event
 from tests.race.rig import FULL
 from tests.shop import wait_until
@@ -204,6 +212,28 @@ class BusContract:
         bench.persist(lambda: box.remove(letter))
         assert bench.letters() == []
 
+    def test_an_event_that_kills_its_consumer_is_set_aside(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        """What was fetched with it is not, however often it comes again."""
+        sent = [event("s", n) for n in range(10)]
+        others = {each.id for each in sent} - {sent[deadly.DEADLY].id}
+        bench.publish(*sent)
+        told = tmp_path / "told"
+        told.touch()
+
+        def done() -> bool:
+            return others <= set(told.read_text().split()) and bool(bench.letters())
+
+        deaths = 0
+        while not survives(bench, str(deaths), told, done):
+            deaths += 1
+            assert deaths <= deadly.MOST_ATTEMPTS + 1
+        assert deaths >= deadly.MOST_ATTEMPTS
+        (letter,) = bench.letters()
+        assert Event.parse(json.loads(letter.document)) == sent[deadly.DEADLY]
+        assert letter.error == f"ProcessEnded('in try {deadly.MOST_ATTEMPTS}')"
+
     @pytest.mark.parametrize("text", ["no JSON", "{}", '"text"', '{"lamport": 1e300}'])
     def test_what_is_no_event_is_set_aside(self, bench: Bench, text: str) -> None:
         got: list[Event] = []
@@ -227,9 +257,13 @@ class BusContract:
             got.append(each)
 
         bench.publish(sent := event())
-        consumer = bench.consumer(handle)
-        drain(consumer, lambda: tries > 3 * bus.MOST_ATTEMPTS)
+        # Nor by processes that come and go meanwhile.
+        for _ in range(bus.MOST_ATTEMPTS + 1):
+            consumer, before = bench.consumer(handle), tries
+            drain(consumer, lambda before=before: tries > before + 2)  # type: ignore[misc]
+            consumer.close()
         away = False
+        consumer = bench.consumer(handle)
         drain(consumer, lambda: bool(got))
         assert (ids(got), bench.letters()) == ([sent.id], [])
 
@@ -295,6 +329,23 @@ class BusContract:
             (broker.start if how == "kill" else broker.thaw)()
         wait_until(lambda: published(bench, after), 30)
         drain(consumer, lambda: after.id in ids(got), 60)
+
+
+def survives(bench: Bench, member: str, told: Path, done: Callable[[], bool]) -> bool:
+    """Whether a consumer in a process of its own is still there when all is done."""
+    command = [sys.executable, "-m", "tests.events.deadly"]
+    arguments = [bench.broker.url, bench.service, bench.group(), member, str(told)]
+    consumer = subprocess.Popen(
+        [*command, *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(MICROSERVICES)},
+    )
+    try:
+        wait_until(lambda: consumer.poll() is not None or done(), 60)
+    finally:
+        consumer.kill()
+    assert consumer.wait(10) == -signal.SIGKILL
+    return done()
 
 
 def until_it_raises(consumer: bus.Consumer) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, tzinfo
 import pytest
 
 from chassis.breaker import Breaker, LeftAlone
-from chassis.http_client import NoAnswer, NotNow
+from chassis.http_client import NoAnswer, NoTime, NotNow
 from chassis.problems import Unavailable
 
 
@@ -113,6 +113,36 @@ def test_a_service_that_says_it_cannot_now_is_not_left_alone() -> None:
         with pytest.raises(NotNow):
             breaker.call(not_now)
 
+    assert breaker.state == "closed"
+
+
+def no_time() -> str:
+    raise NoTime("nothing was sent")
+
+
+def test_a_call_that_was_not_made_for_lack_of_time_is_no_failure_and_no_success() -> None:
+    breaker = Breaker("test", failures=3, reset_seconds=10)
+
+    for call in (fail, fail, no_time, no_time, no_time):
+        with pytest.raises(Unavailable):
+            breaker.call(call)
+    assert breaker.state == "closed"
+
+    with pytest.raises(Unavailable):
+        breaker.call(fail)
+    assert breaker.state == "open"
+
+
+def test_a_trial_without_time_leaves_the_decision_to_the_next() -> None:
+    breaker = opened(reset_seconds=0.05)
+    wait_for_reset(0.06)
+
+    for _ in range(2):
+        with pytest.raises(NoTime):
+            breaker.call(no_time)
+        assert breaker.state == "open"
+
+    assert breaker.call(lambda: "fine") == "fine"
     assert breaker.state == "closed"
 
 

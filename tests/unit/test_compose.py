@@ -20,6 +20,7 @@ from local.templates import render as render_here
 TEXT = (REPOSITORY / "docker-compose.yml").read_text("utf-8")
 KAFKA_TEXT = (REPOSITORY / "compose/kafka.yml").read_text("utf-8")
 OBSERVED_TEXT = (REPOSITORY / "compose/observability.yml").read_text("utf-8")
+MAIL_TEXT = (REPOSITORY / "compose/mail.yml").read_text("utf-8")
 SERVICES: dict[str, Any] = yaml.safe_load(TEXT)["services"]
 EXAMPLE = (REPOSITORY / ".env.example").read_text("utf-8")
 # Given to the one job that needs them.
@@ -52,7 +53,9 @@ def test_every_variable_is_in_the_example_with_its_default_and_no_other_is() -> 
     required = set(re.findall(r"\$\{([A-Z_]+):\?", without_comments))
     every = set(re.findall(r"(?<!\$)\$\{?([A-Z_]+)", without_comments))
     assert every == optional.keys() | required
-    assert dict(re.findall(r"(?m)^#([A-Z_]+)=(.*)$", EXAMPLE)) == optional
+    with_mail = dict.fromkeys(re.findall(r"\$\{([A-Z_]+):\?", MAIL_TEXT), "")
+    assert with_mail == {"SMTP_URL": ""}
+    assert dict(re.findall(r"(?m)^#([A-Z_]+)=(.*)$", EXAMPLE)) == optional | with_mail
     assert set(re.findall(r"(?m)^([A-Z_]+)=$", EXAMPLE)) == required == set(compose_secrets.MAKERS)
 
 
@@ -165,12 +168,23 @@ def test_observers_and_the_bus_are_noted_beside_each_other(tmp_path: Path) -> No
     assert set(environment.read_text().splitlines()) == {"PORT=1", "COMPOSE_PROFILES=mine"}
 
 
-def test_a_compose_file_of_the_operators_own_is_left_alone(tmp_path: Path) -> None:
+def test_mail_and_files_of_the_operators_own_stay_whatever_is_chosen(tmp_path: Path) -> None:
     environment = tmp_path / ".env"
-    environment.write_text("COMPOSE_FILE=docker-compose.yml:mine.yml\n")
+    own = "compose/mail.yml:mine.yml"
+    environment.write_text(f"COMPOSE_FILE=docker-compose.yml:{own}\n")
+    compose_overlays.choose(environment, bus="kafka", observe="prometheus")
+    every = f"docker-compose.yml:compose/observability.yml:compose/kafka.yml:{own}"
+    assert environment.read_text() == f"COMPOSE_FILE={every}\n"
+    compose_overlays.choose(environment, bus="redis", observe="0")
+    assert environment.read_text() == f"COMPOSE_FILE=docker-compose.yml:{own}\n"
+
+
+def test_a_compose_file_that_begins_with_another_is_left_alone(tmp_path: Path) -> None:
+    environment = tmp_path / ".env"
+    environment.write_text("COMPOSE_FILE=mine.yml:docker-compose.yml\n")
     with pytest.raises(StackError, match="is your own"):
         compose_overlays.choose(environment, bus="kafka")
-    assert environment.read_text() == "COMPOSE_FILE=docker-compose.yml:mine.yml\n"
+    assert environment.read_text() == "COMPOSE_FILE=mine.yml:docker-compose.yml\n"
 
 
 def test_kafka_may_do_no_more_than_the_others() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 import chassis.postgres
 from chassis import deadline
 from chassis.db import Database
-from chassis.http_client import NotNow, ServiceClient, Unreachable
+from chassis.http_client import NoTime, NotNow, ServiceClient, Unreachable
 from chassis.postgres import (
     READ_ONLY_TRANSACTION,
     Backoff,
@@ -103,10 +103,15 @@ def test_of_two_instances_the_one_that_lives_has_the_say(stand_in: StandIn) -> N
         silent.stop()
 
 
-def test_nothing_is_sent_when_no_time_is_left(stand_in: StandIn) -> None:
-    with deadline.within(0), pytest.raises(Unreachable):
-        client(f"http://127.0.0.1:{stand_in.port}").call("GET", "/x", seconds=2, repeatable=True)
+def test_nothing_is_sent_when_no_time_is_left_and_that_is_nobodys_silence(
+    stand_in: StandIn,
+) -> None:
+    asked = client(f"http://127.0.0.1:{stand_in.port}")
+    for seconds in (0, 0.01):
+        with deadline.within(seconds), pytest.raises(NoTime):
+            asked.call("GET", "/x", seconds=2, repeatable=True)
     assert stand_in.arrivals == []
+    assert issubclass(NoTime, Unreachable) and issubclass(NoTime, deadline.DeadlinePassed)
 
 
 def test_a_place_in_the_pool_is_waited_for_until_the_deadline() -> None:

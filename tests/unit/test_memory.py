@@ -23,10 +23,10 @@ SETTINGS = {
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [
-        ("cart.app", {"sqlalchemy", "psycopg2", "celery", "jwt"}),
-        ("catalog.app", {"celery", "jwt"}),
-        ("orders.app", {"celery", "jwt"}),
-        ("orders.worker", {"jwt"}),
+        ("cart.app", {"sqlalchemy", "psycopg2", "alembic", "celery", "jwt"}),
+        ("catalog.app", {"alembic", "celery", "jwt"}),
+        ("orders.app", {"alembic", "celery", "jwt"}),
+        ("orders.worker", {"alembic", "jwt"}),
     ],
 )
 def test_a_process_does_not_load_what_it_may_never_need(module: str, unneeded: set[str]) -> None:

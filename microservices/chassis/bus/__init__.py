@@ -64,7 +64,7 @@ def consumer(url: str, *, service: str, group: str, member: str, handle: Handler
         handle: gives one event its effect; idempotent, because an event may come again.
     """
     if url.startswith(KAFKA):
-        from chassis.bus import kafka
+        from chassis.bus import kafka_consumer as kafka
 
         return kafka.Consumer(url, service=service, group=group, member=member, handle=handle)
     from chassis.bus import redis_streams

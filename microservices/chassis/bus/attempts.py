@@ -16,13 +16,17 @@ from chassis.events import Event
 log = structlog.get_logger()
 
 
+class ProcessEnded(Exception):
+    """Whoever handled the event was gone before it was done, and that again and again."""
+
+
 class Attempts:
-    """Gives events to a handler, and counts for those that fail."""
+    """Gives events to a handler, as often as each may be tried."""
 
     def __init__(
         self, group: str, handle: Handler, set_aside: Callable[[str, str, str], None]
     ) -> None:
-        """Nothing is kept across a restart: the count begins anew then.
+        """The bus counts, so that a process that dies takes no count with it.
 
         Args:
             group: the consuming service.
@@ -32,15 +36,16 @@ class Attempts:
         self._group = group
         self._handle = handle
         self._set_aside = set_aside
-        self._failed: dict[str, int] = {}
         self._delay = metrics.EVENT_DELAY.labels(group)
 
-    def take(self, place: str, document: str) -> None:
+    def take(self, place: str, document: str, tried: int) -> None:
         """Return when the event had its effect, or is set aside.
 
         Args:
             place: names the event's entry on the bus.
             document: the event in JSON, or whatever else was there.
+            tried: how often it was begun before, here or by a process that is no more; a try that
+                met an absent store is none.
 
         Raises:
             Exception: it failed, and is to be tried again.
@@ -48,15 +53,17 @@ class Attempts:
         try:
             event = Event.parse(json.loads(document))
         except Exception as error:
-            if not self._given_up(place, document, "none", error):
+            if not self._given_up(place, document, "none", error, tried + 1):
+                self._count("none", "failed")
                 raise
         else:
             name = f"handle {event.type}"
             with correlation.continued(event.context, name, "consumer", event_id=event.id):
-                self._give(place, document, event)
-        self._failed.pop(place, None)
+                self._give(place, document, event, tried)
 
-    def _give(self, place: str, document: str, event: Event) -> None:
+    def _give(self, place: str, document: str, event: Event, tried: int) -> None:
+        if self._given_up(place, document, event.type, ProcessEnded(f"in try {tried}"), tried):
+            return
         try:
             self._handle(event)
         except away():
@@ -64,17 +71,16 @@ class Attempts:
             self._count(event.type, "failed")
             raise
         except Exception as error:
-            if not self._given_up(place, document, event.type, error):
+            if not self._given_up(place, document, event.type, error, tried + 1):
+                self._count(event.type, "failed")
                 raise
         else:
             self._count(event.type, "handled")
             with suppress(ValueError, TypeError):
                 self._delay.observe(seconds_since(event.time))
 
-    def _given_up(self, place: str, document: str, kind: str, error: Exception) -> bool:
-        count = self._failed[place] = self._failed.get(place, 0) + 1
-        if count < MOST_ATTEMPTS:
-            self._count(kind, "failed")
+    def _given_up(self, place: str, document: str, kind: str, error: Exception, tried: int) -> bool:
+        if tried < MOST_ATTEMPTS:
             return False
         log.error("event_set_aside", place=place, error=repr(error)[:300])
         self._set_aside(place, document, repr(error)[:1000])

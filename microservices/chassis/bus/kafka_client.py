@@ -15,6 +15,7 @@ from chassis.bus.port import BusAway
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
+PARTITIONS = 8
 ANSWER_SECONDS = 3.0
 SEND_SECONDS = 5.0
 
@@ -77,6 +78,16 @@ def send(
     if left or errors:
         raise BusAway(f"Kafka did not take everything: {errors[0] if errors else 'no answer'}")
     return [(str(message.partition()), message.offset() or 0) for _, message in reports]
+
+
+def topic_of(service: str) -> str:
+    """The topic that a service publishes to."""
+    return f"events.{service}"
+
+
+def ensure_events(admin: AdminClient, topic: str) -> None:
+    """Make a service's topic unless it is there. Raises BusAway."""
+    ensure_topic(admin, topic, PARTITIONS, {"cleanup.policy": "delete", "retention.ms": "-1"})
 
 
 def ensure_topic(admin: AdminClient, topic: str, partitions: int, config: dict[str, str]) -> None:

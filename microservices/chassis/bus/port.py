@@ -68,7 +68,8 @@ class Consumer(Protocol):
 
         Events are handled in order and acknowledged after their effect, so one may come again
         after a crash. What raises one of `away()` stays and is tried again without end; what
-        raises anything else, `MOST_ATTEMPTS` times, is set aside as a dead letter.
+        raises anything else, or ends its process, `MOST_ATTEMPTS` times, is set aside as a dead
+        letter. The bus keeps the count, and may miss the first try of those that end a process.
 
         Raises:
             Exception: what the handler raised, or the bus when it is away.

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from chassis.bus.attempts import Attempts
-from chassis.bus.port import DataLost, Handler, Letter
+from chassis.bus.port import DataLost, Handler, Letter, away
 from chassis.events import Event
 
 ANSWER_SECONDS = 5.0
@@ -114,6 +114,9 @@ class Consumer:
     """One member of a consumer group on one service's stream.
 
     What another member left for 30 s is taken over. Dead letters are in the stream `dead:<group>`.
+
+    New entries come by the hundred. What was delivered before, to this process or to one that died
+    of it, is fetched one by one: so Redis' count of deliveries is a count of tries.
     """
 
     def __init__(
@@ -134,12 +137,15 @@ class Consumer:
         """See `port.Consumer`."""
         if not self._ready:
             self._create_group()
-        unfinished = self._own_unfinished() if self._unfinished else []
+        self._unfinished = self._unfinished or self._takes_over()
+        if self._unfinished:
+            self._unfinished = self._take_again()
+            return self._unfinished
         # So it is until this round has ended well.
         self._unfinished = True
-        entries = unfinished or self._abandoned() or self._new()
+        entries = self._read(">", READ_COUNT, BLOCK_MILLISECONDS)
         self._take(entries)
-        self._unfinished = bool(unfinished)
+        self._unfinished = False
         if entries and len(entries) < READ_COUNT:
             time.sleep(GATHER_SECONDS)
         return bool(entries)
@@ -155,10 +161,10 @@ class Consumer:
                 raise
         self._ready = True
 
-    def _read(self, position: str, block: int | None) -> list[Any]:
+    def _read(self, position: str, count: int, block: int | None) -> list[Any]:
         try:
             answer: Any = self._redis.xreadgroup(
-                self._group, self._member, {self._stream: position}, count=READ_COUNT, block=block
+                self._group, self._member, {self._stream: position}, count=count, block=block
             )
         except ResponseError as error:
             if "NOGROUP" in str(error):  # the stream was lost with its Redis; begin anew
@@ -168,27 +174,53 @@ class Consumer:
             answer = list(answer.items())
         return list(answer[0][1]) if answer else []
 
-    def _own_unfinished(self) -> list[Any]:
-        return self._read("0", None)
-
-    def _new(self) -> list[Any]:
-        return self._read(">", BLOCK_MILLISECONDS)
-
-    def _abandoned(self) -> list[Any]:
+    def _takes_over(self) -> bool:
+        """Whether entries are this member's now that another one left; not a delivery yet."""
         if time.monotonic() < self._claimed + CLAIM_SECONDS:
-            return []
-        answer: Any = self._redis.xautoclaim(
-            self._stream, self._group, self._member, CLAIM_IDLE_MILLISECONDS, count=READ_COUNT
+            return False
+        idle = CLAIM_IDLE_MILLISECONDS
+        claimed: Any = self._redis.xautoclaim(
+            self._stream, self._group, self._member, idle, count=READ_COUNT, justid=True
         )
         self._claimed = time.monotonic()
-        return list(answer[1])
+        return bool(claimed)
+
+    def _take_again(self) -> bool:
+        """Take the oldest entry that this member has not acknowledged; False when there is none."""
+        entries = self._read("0", 1, None)
+        if not entries:
+            return False
+        entry_id, fields = entries[0]
+        (pending,) = self._redis.xpending_range(
+            self._stream, self._group, entry_id, entry_id, 1, self._member
+        )
+        tried = int(pending["times_delivered"]) - 1
+        try:
+            self._attempts.take(entry_id, fields.get("event", ""), tried)
+        except away():
+            self._count(tried, [entry_id])
+            raise
+        self._redis.xack(self._stream, self._group, entry_id)
+        return True
+
+    def _count(self, tried: int, entry_ids: list[Any]) -> None:
+        """Have entries of this member count as delivered so often."""
+        self._redis.xclaim(
+            self._stream, self._group, self._member, 0, entry_ids, retrycount=tried, justid=True
+        )
 
     def _take(self, entries: list[Any]) -> None:
         done: list[str] = []
         try:
             for entry_id, fields in entries:
-                self._attempts.take(entry_id, fields.get("event", ""))
+                self._attempts.take(entry_id, fields.get("event", ""), 0)
                 done.append(entry_id)
+        except Exception as error:
+            # Only the one that failed was tried, unless it was a store that failed.
+            tried = 0 if isinstance(error, away()) else 1
+            if untried := [entry_id for entry_id, _ in entries[len(done) + tried :]]:
+                self._count(0, untried)
+            raise
         finally:
             # Together: what a crash leaves unacknowledged comes again, and has no second effect.
             if done:
