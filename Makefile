@@ -88,6 +88,7 @@ lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--up
 		pyproject.toml
 	$(COMPILE) --extra local --extra load --extra kafka --extra dev -c requirements/load.txt \
 		-o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra browser -c requirements/dev.txt -o requirements/browser.txt pyproject.toml
 	$(COMPILE) -c requirements/local.txt -o postgres/requirements.txt postgres/requirements.in
 
 python:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -71,10 +71,16 @@ class Credentials(Body):
 
     email: Email
     password: Password
+    refresh_token_in: Literal["body", "cookie"] = Field(
+        "body",
+        description="`cookie`: in an HttpOnly cookie for `/auth` instead of the body, for a page.",
+    )
 
 
 class Refresh(Body):
-    refresh_token: OpaqueToken
+    refresh_token: OpaqueToken | None = Field(
+        None, description="Absent when the cookie of the login has it."
+    )
 
 
 class NewUser(Registration):
@@ -121,7 +127,7 @@ class UserList(Shown):
 
 class TokensShown(Shown):
     access_token: str
-    refresh_token: str
+    refresh_token: str = Field(default="", description="Absent when it is in the cookie.")
     token_type: str
     expires_in: int
 
