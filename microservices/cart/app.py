@@ -9,6 +9,7 @@ from cart.ports import Ports
 from cart.products import Products
 from cart.settings import Settings
 from chassis import app as chassis_app
+from chassis import inside_routes, stores
 from chassis.clock import Clock, SystemClock
 from chassis.http_client import ServiceClient
 
@@ -37,7 +38,13 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.status["memory"] = lambda: store.memory(redis)
     service.status["catalog"] = lambda: {"circuit": products.breaker.state}
     service.app.extensions["feira"] = ports
-    for blueprint in (routes.api, carrinho.api):
+    inside = inside_routes.routes(
+        settings,
+        "cart",
+        lambda: [stores.redis_check("carts", settings.cart_redis_url)],
+        commands.handlers(ports),
+    )
+    for blueprint in (routes.api, carrinho.api, inside):
         service.app.register_api(blueprint)
     commands.register(service.app, ports)
     return chassis_app.finish(service, settings, None)

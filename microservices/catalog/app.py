@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from flask_openapi3 import OpenAPI
+from flask_openapi3 import APIBlueprint, OpenAPI
 
 from catalog import commands, images, produtos, routes, service_routes, stock
 from catalog.ports import Ports
 from catalog.settings import Settings
 from chassis import app as chassis_app
+from chassis import inside_routes, stores
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, SystemClock
 from chassis.db import Database, ping
@@ -47,7 +48,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.status["pending"] = lambda: backlog(database.reader)
     service.status["replication"] = lambda: replication(database)
     service.app.extensions["feira"] = ports
-    for blueprint in (routes.api, service_routes.api, produtos.api):
+    for blueprint in (routes.api, service_routes.api, produtos.api, _inside(ports)):
         service.app.register_api(blueprint)
     service.app.register_blueprint(images.pages)
     commands.register(service.app, ports)
@@ -59,6 +60,16 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         clock,
     )
     return chassis_app.finish(service, settings, verifier)
+
+
+def _inside(ports: Ports) -> APIBlueprint:
+    settings = ports.settings
+    return inside_routes.routes(
+        settings,
+        "catalog",
+        lambda: stores.postgres_checks(settings.catalog_database_url),
+        commands.handlers(ports),
+    )
 
 
 DESCRIPTION = "Products, categories, search, stock and reservations."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_openapi3 import OpenAPI
 
 from chassis import app as chassis_app
+from chassis import inside_routes, stores
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, SystemClock
 from chassis.db import ping
@@ -13,6 +14,7 @@ from chassis.standby import replication
 from orders import (
     auth_routes,
     commands,
+    counter_routes,
     fulfilment,
     intake,
     login_limit,
@@ -48,7 +50,15 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.status["catalog"] = lambda: {"circuit": ports.holds.breaker.state}
     service.status["replication"] = lambda: replication(database)
     service.app.extensions["feira"] = ports
+    inside = inside_routes.routes(
+        settings,
+        "orders",
+        lambda: stores.postgres_checks(settings.orders_database_url),
+        commands.handlers(ports),
+    )
     for blueprint in (routes.api, auth_routes.api, auth_routes.internal, user_routes.api):
+        service.app.register_api(blueprint)
+    for blueprint in (counter_routes.api, inside):
         service.app.register_api(blueprint)
     login_limit.install(service.app, settings)
     commands.register(service.app, ports)
