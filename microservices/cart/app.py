@@ -38,14 +38,15 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.status["memory"] = lambda: store.memory(redis)
     service.status["catalog"] = lambda: {"circuit": products.breaker.state}
     service.app.extensions["feira"] = ports
-    inside = inside_routes.routes(
+    for blueprint in (routes.api, carrinho.api):
+        service.app.register_api(blueprint)
+    inside_routes.register(
+        service.app,
         settings,
         "cart",
         lambda: [stores.redis_check("carts", settings.cart_redis_url)],
         commands.handlers(ports),
     )
-    for blueprint in (routes.api, carrinho.api, inside):
-        service.app.register_api(blueprint)
     commands.register(service.app, ports)
     return chassis_app.finish(service, settings, None)
 

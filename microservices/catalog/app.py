@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask_openapi3 import APIBlueprint, OpenAPI
+from flask_openapi3 import OpenAPI
 
 from catalog import commands, images, produtos, routes, service_routes, stock
 from catalog.ports import Ports
@@ -48,8 +48,9 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.status["pending"] = lambda: backlog(database.reader)
     service.status["replication"] = lambda: replication(database)
     service.app.extensions["feira"] = ports
-    for blueprint in (routes.api, service_routes.api, produtos.api, _inside(ports)):
+    for blueprint in (routes.api, service_routes.api, produtos.api):
         service.app.register_api(blueprint)
+    _tell_inside(service.app, ports)
     service.app.register_blueprint(images.pages)
     commands.register(service.app, ports)
     verifier = TokenVerifier(
@@ -62,13 +63,11 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     return chassis_app.finish(service, settings, verifier)
 
 
-def _inside(ports: Ports) -> APIBlueprint:
-    settings = ports.settings
-    return inside_routes.routes(
-        settings,
-        "catalog",
-        lambda: stores.postgres_checks(settings.catalog_database_url),
-        commands.handlers(ports),
+def _tell_inside(app: OpenAPI, ports: Ports) -> None:
+    dsn = ports.settings.catalog_database_url
+    handlers = commands.handlers(ports)
+    inside_routes.register(
+        app, ports.settings, "catalog", lambda: stores.postgres_checks(dsn), handlers
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3 import APIBlueprint, OpenAPI, Tag
 from pydantic import Field
 
 from chassis import bus, dead_letters, stores
@@ -47,13 +47,14 @@ class LetterList(Shown):
     next_cursor: None
 
 
-def routes(
+def register(
+    app: OpenAPI,
     settings: ServiceSettings,
     group: str,
     checks: Callable[[], list[stores.Check]],
     handlers: Mapping[str, bus.Handler],
-) -> APIBlueprint:
-    """The blueprint of a service.
+) -> None:
+    """Add them to a service.
 
     Args:
         group: the service's consumer group.
@@ -86,4 +87,4 @@ def routes(
         dead_letters.replay(url, group, path.letter_id, handlers)
         return no_content()
 
-    return api
+    app.register_api(api)

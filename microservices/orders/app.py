@@ -23,6 +23,7 @@ from orders import (
     user_routes,
 )
 from orders.infrastructure import make_ports
+from orders.ports import Ports
 from orders.settings import Settings
 from orders.tokens import LocalKeys
 
@@ -50,16 +51,10 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.status["catalog"] = lambda: {"circuit": ports.holds.breaker.state}
     service.status["replication"] = lambda: replication(database)
     service.app.extensions["feira"] = ports
-    inside = inside_routes.routes(
-        settings,
-        "orders",
-        lambda: stores.postgres_checks(settings.orders_database_url),
-        commands.handlers(ports),
-    )
     for blueprint in (routes.api, auth_routes.api, auth_routes.internal, user_routes.api):
         service.app.register_api(blueprint)
-    for blueprint in (counter_routes.api, inside):
-        service.app.register_api(blueprint)
+    service.app.register_api(counter_routes.api)
+    _tell_inside(service.app, ports)
     login_limit.install(service.app, settings)
     commands.register(service.app, ports)
     verifier = TokenVerifier(
@@ -70,3 +65,11 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         clock,
     )
     return chassis_app.finish(service, settings, verifier)
+
+
+def _tell_inside(app: OpenAPI, ports: Ports) -> None:
+    dsn = ports.settings.orders_database_url
+    handlers = commands.handlers(ports)
+    inside_routes.register(
+        app, ports.settings, "orders", lambda: stores.postgres_checks(dsn), handlers
+    )
