@@ -37,11 +37,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     )
     ports = Ports(settings, database, orders, clock)
     service = chassis_app.start(
-        "catalog",
-        "Feira: catalog",
-        DESCRIPTION,
-        settings,
-        request_seconds=settings.request_seconds,
+        "catalog", "Feira: catalog", DESCRIPTION, settings, request_seconds=settings.request_seconds
     )
     service.checks["database"] = lambda: ping(database.reader) or ping(database.primary)
     service.status["stock"] = lambda: database.read(lambda s: stock.totals(s, ports.branch))

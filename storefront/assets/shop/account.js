@@ -3,7 +3,7 @@
 import { clone, el, part } from "../common/browser.js";
 import { t, translate } from "../common/i18n.js";
 import { isOperator, signOut, user } from "../common/session.js";
-import { go } from "./router.js";
+import { go } from "../common/router.js";
 import { signInForm } from "./sign-in.js";
 
 export function show({ place, url }) {

@@ -5,7 +5,7 @@ import { knows, money, number, t, translate } from "../common/i18n.js";
 import { resume, user } from "../common/session.js";
 import * as cart from "./cart.js";
 import * as intents from "./intent.js";
-import { go, message } from "./router.js";
+import { go, message } from "../common/router.js";
 import { signInForm } from "./sign-in.js";
 
 const NEEDED = ["recipient", "street", "number", "city", "state", "postal_code"];

@@ -3,7 +3,7 @@
 import { announce, el, recall } from "../common/browser.js";
 import { languageNow, speak, t, translate } from "../common/i18n.js";
 import { resume, user } from "../common/session.js";
-import * as router from "./router.js";
+import * as router from "../common/router.js";
 import * as shelf from "./shelf.js";
 
 const SEARCH_PAUSE = 200;

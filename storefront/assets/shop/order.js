@@ -6,7 +6,7 @@ import { knows, moment, money, number, t, translate } from "../common/i18n.js";
 import { user } from "../common/session.js";
 import * as cart from "./cart.js";
 import { settle } from "./intent.js";
-import { go, message } from "./router.js";
+import { go, message } from "../common/router.js";
 import { follow } from "./stream.js";
 import { drawSteps } from "./timeline.js";
 

@@ -4,7 +4,7 @@ import { read } from "../common/api.js";
 import { el } from "../common/browser.js";
 import { moment, money, t } from "../common/i18n.js";
 import { user } from "../common/session.js";
-import { go, message } from "./router.js";
+import { go, message } from "../common/router.js";
 
 export async function show({ place, url, signal }) {
   if (!user()) return go(`/account?next=${encodeURIComponent(url.pathname)}`, { replace: true });

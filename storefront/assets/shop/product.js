@@ -5,7 +5,7 @@ import { announce, clone, part } from "../common/browser.js";
 import { money, t, translate } from "../common/i18n.js";
 import { refusal, setHint, setPicture } from "./card.js";
 import * as cart from "./cart.js";
-import { message } from "./router.js";
+import { message } from "../common/router.js";
 
 export async function show({ place, match, signal }) {
   const root = clone("product", translate);

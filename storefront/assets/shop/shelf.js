@@ -5,7 +5,7 @@ import { read } from "../common/api.js";
 import { announce, clone, el, part } from "../common/browser.js";
 import { money, t, translate } from "../common/i18n.js";
 import { card } from "./card.js";
-import { go } from "./router.js";
+import { go } from "../common/router.js";
 
 const PAGE = 24;
 /** About as many as are in sight at first. */

@@ -4,9 +4,10 @@ import { clone, part } from "../common/browser.js";
 import { t, translate } from "../common/i18n.js";
 import { register, signIn } from "../common/session.js";
 
-/** The form; `done` is called once somebody is logged in. */
-export function signInForm(done) {
+/** The form; `done` is called once somebody is logged in. Staff do not make accounts themselves. */
+export function signInForm(done, { staff = false } = {}) {
   const form = clone("sign-in", translate);
+  form.querySelector(".choice").hidden = staff;
   const registers = () => form.way.value === "register";
   form.addEventListener("change", () => {
     part(form, "name-field").hidden = !registers();

@@ -2,20 +2,22 @@
 // into `place` and may return `{ title, save() }`; what `save` returns is given back as `saved` when
 // the shopper comes back to that step of the history.
 
-import { el } from "../common/browser.js";
-import { t } from "../common/i18n.js";
+import { el } from "./browser.js";
+import { t } from "./i18n.js";
 
 const steps = new Map();
 let views = [];
 let place;
+let home = "/";
 let ready = Promise.resolve();
 let step = null;
 let running = new AbortController();
 let shown = {};
 
 /** Show what the address says, now and whenever it changes. `session` is who is logged in. */
-export function start(routes, element, session) {
+export function start(routes, element, session, start = "/") {
   views = routes;
+  home = start;
   place = element;
   ready = session;
   history.scrollRestoration = "manual";
@@ -93,7 +95,7 @@ function apology() {
 
 /** What is drawn where there is nothing else to draw. */
 export function message(title, lead, action) {
-  action ??= el("a", { class: "primary", href: "/" }, t("home"));
+  action ??= el("a", { class: "primary", href: home }, t("home"));
   return el("section", { class: "message" }, el("h1", {}, title), el("p", { class: "lead" }, lead), action);
 }
 
