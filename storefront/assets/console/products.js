@@ -17,7 +17,7 @@ export async function show({ place, url, signal }) {
     el("span", { class: product.stock <= 5 ? "hint few" : "" }, number(product.stock)),
   ]);
   const columns = ["name", "sku", "category", "price.shown", "stock"].map((name) =>
-    name === "price.shown" ? t("orders.total") : t(`product.${name}`));
+    name === "price.shown" ? t("product.price.short") : t(`product.${name}`));
   const parts = [
     heading(t("products.title"), el("a", { class: "primary", href: "/console/products/new" }, t("products.new"))),
     searchForm(q),

@@ -43,7 +43,7 @@ export default {
   "products.search": "Search, or #number",
   "products.new": "New product",
   "product.sku": "SKU", "product.name": "Name", "product.description": "Description",
-  "product.price": "Price (cents)", "product.category": "Category", "product.stock": "Stock",
+  "product.price": "Price (cents)", "product.price.short": "Price", "product.category": "Category", "product.stock": "Stock",
   "product.first": "First stock",
   "product.image": "Address of the picture", "product.active": "On sale", "product.version": "Version {n}",
   "product.yes": "yes", "product.no": "no",

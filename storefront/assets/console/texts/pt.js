@@ -43,7 +43,7 @@ export default {
   "products.search": "Procurar, ou #número",
   "products.new": "Novo produto",
   "product.sku": "Código (SKU)", "product.name": "Nome", "product.description": "Descrição",
-  "product.price": "Preço (centavos)", "product.category": "Categoria", "product.stock": "Estoque",
+  "product.price": "Preço (centavos)", "product.price.short": "Preço", "product.category": "Categoria", "product.stock": "Estoque",
   "product.first": "Estoque inicial",
   "product.image": "Endereço da imagem", "product.active": "À venda", "product.version": "Versão {n}",
   "product.yes": "sim", "product.no": "não",
