@@ -35,7 +35,9 @@ class Visitor:
         self, browser: Browser, url: str, width: int = 1280, height: int = 900, **options: Any
     ) -> None:
         self.context = browser.new_context(
-            base_url=url, viewport={"width": width, "height": height}, **{"locale": "pt-BR"} | options
+            base_url=url,
+            viewport={"width": width, "height": height},
+            **{"locale": "pt-BR"} | options,
         )
         self.context.set_default_timeout(SECONDS)
         self.context.add_init_script(WATCH_POLICY)
@@ -65,7 +67,7 @@ class Visitor:
     def go(self, path: str) -> None:
         """Open a page of the shop and wait until something is on it."""
         self.page.goto(path)
-        self.page.wait_for_selector("main :is(h1, h2)")
+        self.page.wait_for_selector("main :is(h1, h2):visible")
 
     def add(self, product: dict[str, Any], quantity: int = 1) -> None:
         """Put a product into the cart, on its page."""
@@ -84,7 +86,7 @@ class Visitor:
     def register(self) -> str:
         """Make an account on the way; its address."""
         email = f"{uuid.uuid4().hex[:12]}@example.com"
-        self.page.get_by_label("Criar conta").check()
+        self.page.get_by_role("radio", name="Criar conta").check()
         self.page.get_by_label("Nome", exact=True).fill("Ana Souza")
         self.page.get_by_label("E-mail").fill(email)
         self.page.get_by_label("Senha").fill(PASSWORD)
