@@ -162,6 +162,6 @@ def test_a_part_that_dies_is_seen_to_go_and_to_come_back(
     expect(visitor.page.locator(".parts li", has_text="principal")).to_have_count(1)
     kill(shop.stack, "catalog-2")
     seen = visitor.page.locator(".seen")
-    expect(seen).to_contain_text("catalog-2 caiu")
-    expect(seen).to_contain_text("catalog-2 voltou depois de")
+    expect(seen).to_contain_text("catalog-2 caiu", timeout=10_000)
+    expect(seen).to_contain_text("catalog-2 voltou depois de", timeout=30_000)
     expect(part).to_have_attribute("data-state", "up")

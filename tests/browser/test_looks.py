@@ -47,7 +47,7 @@ def test_every_page_of_the_shop(shop: Shop, visit: Callable[..., Visitor], theme
     def look(name: str, path: str | None = None) -> None:
         if path is not None:
             visitor.go(path)
-        visitor.page.wait_for_load_state("networkidle")
+        visitor.settle()
         faults.extend(looked_at(visitor, name, theme))
 
     look("home", "/")
@@ -85,8 +85,7 @@ def test_every_page_of_the_console(
         visitor.go(f"/console/{name}")
         if name == "parts":
             visitor.page.wait_for_selector(".parts li")
-        else:
-            visitor.page.wait_for_load_state("networkidle")
+        visitor.settle()
         faults += looked_at(visitor, f"console-{name.replace('/', '-')}", theme)
     visitor.go(f"/console/orders/{order['id']}")
     visitor.page.wait_for_selector(".timeline li")

@@ -155,7 +155,7 @@ def test_a_declined_card_keeps_the_cart(shop: Shop, visitor: Visitor) -> None:
 
 
 def test_an_order_is_cancelled_from_its_page(shop: Shop, visitor: Visitor) -> None:
-    account, product = at_the_till(shop, visitor)
+    _, product = at_the_till(shop, visitor)
     visitor.buy.click()
     visitor.expect_status("confirmed")
     visitor.page.once("dialog", lambda dialog: dialog.accept())

@@ -17,7 +17,8 @@ REPORT = REPOSITORY / "reports" / "storefront.json"
 WATCH_SPEED = """
 window.speed = { shift: 0, lcp: 0, long: [] };
 const watch = (type, act) =>
-  new PerformanceObserver((list) => list.getEntries().forEach(act)).observe({ type, buffered: true });
+  new PerformanceObserver((list) => list.getEntries().forEach(act))
+    .observe({ type, buffered: true });
 watch("layout-shift", (entry) => { if (!entry.hadRecentInput) speed.shift += entry.value; });
 watch("largest-contentful-paint", (entry) => { speed.lcp = entry.startTime; });
 watch("longtask", (entry) => speed.long.push(Math.round(entry.duration)));

@@ -21,6 +21,10 @@ addEventListener("securitypolicyviolation", (event) => {
   sessionStorage.setItem("violations", JSON.stringify(seen));
 });
 """
+SETTLED = """() =>
+  !document.querySelector(".skeleton, .loading, [aria-busy='true'], .glance .panel:not(:has(h2))") &&
+  [...document.images].every((image) => image.loading === "lazy" || image.complete)
+"""
 
 
 class Visitor:
@@ -68,6 +72,10 @@ class Visitor:
         """Open a page of the shop and wait until something is on it."""
         self.page.goto(path)
         self.page.wait_for_selector("main :is(h1, h2):visible")
+
+    def settle(self) -> None:
+        """Wait until nothing is drawn as a skeleton any more and the pictures in sight are there."""
+        self.page.wait_for_function(SETTLED)
 
     def add(self, product: dict[str, Any], quantity: int = 1) -> None:
         """Put a product into the cart, on its page."""

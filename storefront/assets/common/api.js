@@ -57,14 +57,9 @@ export function read(path, options = {}) {
 export async function patiently(act, { signal, tries = MOST_TRIES, waiting = tell } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const answer = await act();
-      waiting(null);
-      return answer;
+      return await act();
     } catch (problem) {
-      if (!(problem instanceof Problem) || !problem.passes || attempt >= tries) {
-        waiting(null);
-        throw problem;
-      }
+      if (!(problem instanceof Problem) || !problem.passes || attempt >= tries) throw problem;
       await countDown(problem, signal, waiting);
     }
   }
@@ -77,9 +72,8 @@ async function countDown(problem, signal, waiting) {
       waiting({ seconds: left, problem });
       await pause(1000, signal);
     }
-  } catch (reason) {
+  } finally {
     waiting(null);
-    throw reason;
   }
 }
 
