@@ -105,7 +105,7 @@ def dead_letter(shop: Shop, product: dict[str, object]) -> str:
             {
                 "service": "catalog",
                 "event": json.dumps(event),
-                "error": "ValueError('<b>poison</b>')",
+                "error": "ValueError('<b>no</b>')",
             },
         )
     return str(product["sku"])
@@ -117,7 +117,7 @@ def test_a_dead_letter_is_replayed(shop: Shop, operator: Account, visitor: Visit
     visitor.sign_in(operator, "/console")
     visitor.go("/console/letters")
     letter = visitor.page.locator(".letters li", has_text=subject)
-    expect(letter.locator(".wrong")).to_have_text("ValueError('<b>poison</b>')")
+    expect(letter.locator(".wrong")).to_have_text("ValueError('<b>no</b>')")
     letter.get_by_role("button", name="Repetir").click()
     expect(visitor.page.locator(".letters")).to_contain_text("Repetido, saiu da lista.")
     listed = shop.http.get("/api/dead-letters", headers=operator.headers).json()["items"]

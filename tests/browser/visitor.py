@@ -22,7 +22,8 @@ addEventListener("securitypolicyviolation", (event) => {
 });
 """
 SETTLED = """() =>
-  !document.querySelector(".skeleton, .loading, [aria-busy='true'], .glance .panel:not(:has(h2))") &&
+  !document.querySelector(".skeleton, .loading, [aria-busy='true']") &&
+  !document.querySelector(".glance .panel:not(:has(h2))") &&
   [...document.images].every((image) => image.loading === "lazy" || image.complete)
 """
 
@@ -74,7 +75,7 @@ class Visitor:
         self.page.wait_for_selector("main :is(h1, h2):visible")
 
     def settle(self) -> None:
-        """Wait until nothing is drawn as a skeleton any more and the pictures in sight are there."""
+        """Wait until nothing is a skeleton any more and the pictures in sight are there."""
         self.page.wait_for_function(SETTLED)
 
     def add(self, product: dict[str, Any], quantity: int = 1) -> None:

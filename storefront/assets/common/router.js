@@ -64,9 +64,10 @@ export async function render({ moved = false } = {}) {
 }
 
 function settle(scroll, moved, url) {
-  const searching = document.activeElement?.id === "q" || place.contains(document.activeElement);
-  if (moved && !(searching && url.pathname === "/")) place.focus({ preventScroll: true });
-  if (!(searching && url.pathname === "/")) scrollTo({ top: scroll, behavior: "instant" });
+  // Whoever types or chooses stays where he is while the list below changes.
+  if (url.pathname === "/" && document.activeElement?.closest(".search, .filters")) return;
+  if (moved) place.focus({ preventScroll: true });
+  scrollTo({ top: scroll, behavior: "instant" });
 }
 
 function leave() {

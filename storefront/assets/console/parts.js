@@ -13,7 +13,7 @@ const GROUPS = ["service", "store", "breaker"];
 export function show({ place, signal }) {
   const watch = new Watch();
   const groups = Object.fromEntries(GROUPS.map((name) => [name, el("ul", { class: "parts" })]));
-  const log = el("ol", { class: "seen", role: "log" }, el("li", { class: "muted" }, t("parts.log.none")));
+  const log = el("ol", { class: "seen" }, el("li", { class: "muted" }, t("parts.log.none")));
   place.replaceChildren(
     heading(t("parts.title")), el("p", { class: "lead" }, t("parts.lead")),
     el("div", { class: "columns" },
