@@ -95,10 +95,16 @@ def test_an_order_is_moved_on(shop: Shop, operator: Account, visitor: Visitor) -
 def dead_letter(shop: Shop, product: dict[str, object]) -> str:
     """Put an event among those that the cart gave up; its subject."""
     event = {
-        "specversion": "1.0", "id": new_id(), "source": "/matriz/catalog", "type": "product.updated",
-        "subject": product["sku"], "time": datetime.now(UTC).isoformat(), "lamport": 1,
-        "datacontenttype": "application/json", "data": product,
-    }  # fmt: skip
+        "specversion": "1.0",
+        "id": new_id(),
+        "source": "/matriz/catalog",
+        "type": "product.updated",
+        "subject": product["sku"],
+        "time": datetime.now(UTC).isoformat(),
+        "lamport": 1,
+        "datacontenttype": "application/json",
+        "data": product,
+    }
     with Redis.from_url(shop.stack.redis_urls["redis-streams"]) as redis:
         redis.xadd(
             "dead:cart",

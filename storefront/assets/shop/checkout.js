@@ -13,7 +13,7 @@ const NEEDED = ["recipient", "street", "number", "city", "state", "postal_code"]
 export async function show({ place, signal }) {
   await cart.load();
   if (signal.aborted) return {};
-  if (!cart.current()?.items.length && !intents.current()) {
+  if (!cart.current()?.items.length && !unanswered()) {
     place.replaceChildren(message(t("cart.empty"), t("cart.empty.lead")));
     return { title: t("checkout.title") };
   }
@@ -29,7 +29,7 @@ export async function show({ place, signal }) {
   addEventListener("feira:session", redraw, { signal });
   draw(page);
   // What was begun before a reload is carried on, not asked again.
-  if (intents.current() && user()) carryOn(page);
+  if (unanswered() && user()) carryOn(page);
   return { title: t("checkout.title") };
 }
 
@@ -47,9 +47,11 @@ function draw(page) {
   else send.textContent = user() ? t("checkout.send", { total }) : t("checkout.sign");
 }
 
+const unanswered = () => intents.current() && !intents.current().order;
+
 function signedIn(page) {
   draw(page);
-  if (intents.current()) carryOn(page);
+  if (unanswered()) carryOn(page);
   else page.form.recipient.focus();
 }
 
@@ -71,20 +73,21 @@ function buy(page) {
   if (page.sending || !user()) return;
   const address = addressOf(page);
   if (!address) return;
-  intents.begin({
+  carryOn(page, {
     cart_id: cart.current().id,
     cart_version: cart.current().version,
     payment: { method: "card", token: page.form.token.value },
     shipping_address: address,
   });
-  carryOn(page);
 }
 
-async function carryOn(page) {
+/** Send the purchase that is under way, or begin with `body`. */
+async function carryOn(page, body) {
   if (page.sending) return;
   page.sending = true;
   draw(page);
   try {
+    if (body) await intents.begin(body);
     // Not this view's signal: what was begun goes on while the shopper looks elsewhere.
     const order = await intents.pursue({ waiting: (wait) => tell(page, wait) });
     if (!page.signal.aborted) go(`/orders/${order}`, { replace: true });

@@ -1,13 +1,15 @@
 // A purchase that the shopper wants. Its Idempotency-Key is made once and kept, across reloads and
 // tabs, until there is an answer for good: however often it is sent, it is bought once.
 
-import { call, patiently } from "../common/api.js";
+import { call, patiently, read } from "../common/api.js";
 import { forget, recall, remember } from "../common/browser.js";
 import { user } from "../common/session.js";
 
 const NAME = "intent";
 /** The shop keeps a key for 24 hours; after that it would be another purchase. */
 const LIFE_MILLISECONDS = 23 * 3600 * 1000;
+
+const ENDED = ["confirmed", "preparing", "shipped", "delivered", "cancelled", "failed"];
 
 let running = null;
 
@@ -21,9 +23,21 @@ export function current() {
 }
 
 /** Begin a purchase, unless one is under way: then it is that one that goes on. */
-export function begin(body) {
-  if (!current()) remember(NAME, { key: newKey(), body, user: user().id, at: Date.now() });
-  return current();
+export async function begin(body) {
+  await lookAfter();
+  const intent = current();
+  const sameCart = intent?.body.cart_id === body.cart_id && intent.body.cart_version === body.cart_version;
+  // An order that waits for its bank keeps nobody from buying another cart.
+  if (intent && (!intent.order || sameCart)) return;
+  remember(NAME, { key: newKey(), body, user: user().id, at: Date.now() });
+}
+
+/** Forget the purchase if its order has ended while nobody watched. */
+export async function lookAfter() {
+  const order = current()?.order;
+  if (!order) return;
+  const { body } = await read(`/api/orders/${order}`);
+  if (ENDED.includes(body.status)) settle(order);
 }
 
 /**

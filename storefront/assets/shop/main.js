@@ -98,9 +98,10 @@ function searchAsTyped() {
 async function carryOn() {
   const intents = await import("./intent.js");
   if (!intents.current() || !user() || location.pathname === "/checkout") return;
-  announce(t("checkout.left"));
   const order = await intents.pursue().catch(() => null);
+  await intents.lookAfter().catch(() => null);
   if (order && location.pathname !== `/orders/${order}`) {
+    announce(t("checkout.left"));
     document.querySelector("main").prepend(
       el("p", { class: "notice" }, t("checkout.left"), " ",
         el("a", { href: `/orders/${order}` }, t("checkout.left.see"))),

@@ -90,7 +90,7 @@ export default {
   "checkout.promise": "Click twice, lose the connection, close the lid: it is one order.",
   "checkout.sign": "Log in or create an account above to buy.",
   "checkout.missing": "Please fill in: {fields}.",
-  "checkout.left": "We are finishing the order that you began.",
+  "checkout.left": "There is an order that you had begun.",
   "checkout.left.see": "See the order",
   "token.ok": "Good card", "token.ok.why": "is taken at once",
   "token.declined": "Declined card", "token.declined.why": "nothing is charged, the basket stays",

@@ -90,7 +90,7 @@ export default {
   "checkout.promise": "Clique duas vezes, perca a conexão, feche a tampa: o pedido é um só.",
   "checkout.sign": "Entre ou crie uma conta acima para comprar.",
   "checkout.missing": "Falta preencher: {fields}.",
-  "checkout.left": "Estamos terminando o pedido que você começou.",
+  "checkout.left": "Há um pedido que você tinha começado.",
   "checkout.left.see": "Ver o pedido",
   "token.ok": "Cartão bom", "token.ok.why": "é aceito na hora",
   "token.declined": "Cartão recusado", "token.declined.why": "nada é cobrado, a cesta fica",
