@@ -59,7 +59,7 @@ def login(body: Credentials) -> Response:
 @allow("public")
 def refresh(body: Refresh) -> Response:
     token = refresh_cookie.presented(body.refresh_token)
-    return _granted(sessions.refresh(ports(), token), body.refresh_token is None)
+    return _granted(sessions.refresh(ports(), token), not body.refresh_token)
 
 
 @api.post("/auth/logout", responses={204: None}, summary="End the session")

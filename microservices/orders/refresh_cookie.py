@@ -16,14 +16,14 @@ from chassis.problems import Forbidden, Unauthenticated
 PATH = "/auth"
 
 
-def presented(in_body: str | None) -> str:
-    """The refresh token of this request: the body's, else the cookie's.
+def presented(in_body: str) -> str:
+    """The refresh token of this request: the body's, or the cookie's if that has none.
 
     Raises:
         Unauthenticated: there is neither.
         Forbidden: the cookie came with a request of another origin's page.
     """
-    if in_body is not None:
+    if in_body:
         return in_body
     token = request.cookies.get(_name())
     if token is None:
