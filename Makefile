@@ -15,7 +15,7 @@ $(if $(filter-out compose embedded,$(ON)),$(error ON is compose or embedded, not
 DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile postgres/etcd.Dockerfile compose/observability/Dockerfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test race controls lint audit drill bench load lock venv dev-venv \
+.PHONY: help run stop status logs test test-browser race controls lint audit drill bench load lock venv dev-venv \
 	python up down upgrade backup restore test-docker
 
 help: ## List the commands
@@ -47,6 +47,12 @@ drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of w
 # Outages are mostly waiting, so the tests are shared out to two processes with a stack each.
 test: dev-venv ## Run every test that needs no Docker
 	$(VENV)/python -m pytest --numprocesses 2 --dist worksteal
+
+# One process: the tests share a stack, and kill parts of it.
+test-browser: dev-venv ## Try the shop and the console in Chromium (Debian: apt install chromium), with figures and screenshots in reports/
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || { echo "error: no Chromium is there (apt install chromium, or CHROMIUM=its path); nothing of tests/browser was run: $$(ls tests/browser/test_*.py | xargs -n1 basename | xargs)" >&2; exit 1; }
+	@$(PYTHON) local/install.py requirements/browser.txt
+	FEIRA_BROWSER=1 $(VENV)/python -m pytest --durations 8 --timeout 90 tests/browser
 
 race: dev-venv ## Prove the promises at full counts, then the audit; some of them: make race P=1,7
 	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \
@@ -88,6 +94,7 @@ lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--up
 		pyproject.toml
 	$(COMPILE) --extra local --extra load --extra kafka --extra dev -c requirements/load.txt \
 		-o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra browser -c requirements/dev.txt -o requirements/browser.txt pyproject.toml
 	$(COMPILE) -c requirements/local.txt -o postgres/requirements.txt postgres/requirements.in
 
 python:

@@ -87,7 +87,6 @@ def _links(settings: Settings) -> dict[str, Path]:
 
     A path of the clone with a space in it could not be written in the template's places.
     """
-    storefront = REPOSITORY / "storefront"
     certificate, key = _certificate(settings)
     return {
         "tls.crt": certificate,
@@ -95,7 +94,7 @@ def _links(settings: Settings) -> dict[str, Path]:
         "fragments": NGINX / "fragments",
         "docs": NGINX / "docs",
         "swagger": _swagger(),
-        "storefront": storefront if storefront.exists() else NGINX / "html",
+        "storefront": REPOSITORY / "storefront",
     }
 
 

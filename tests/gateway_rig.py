@@ -160,7 +160,7 @@ def _values(rig: Rig, catalog_options: str, changes: Mapping[str, str]) -> dict[
         "FRAGMENTS_DIR": str(ROOT / "nginx" / "fragments"),
         "DOCS_DIR": str(ROOT / "nginx" / "docs"),
         "SWAGGER_DIR": str(SWAGGER),
-        "STOREFRONT_DIR": str(ROOT / "nginx" / "html"),
+        "STOREFRONT_DIR": str(ROOT / "storefront"),
     }
     return {**values, **changes}
 

@@ -9,6 +9,7 @@ from cart.ports import Ports
 from cart.products import Products
 from cart.settings import Settings
 from chassis import app as chassis_app
+from chassis import inside_routes, stores
 from chassis.clock import Clock, SystemClock
 from chassis.http_client import ServiceClient
 
@@ -39,6 +40,13 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.app.extensions["feira"] = ports
     for blueprint in (routes.api, carrinho.api):
         service.app.register_api(blueprint)
+    inside_routes.register(
+        service.app,
+        settings,
+        "cart",
+        lambda: [stores.redis_check("carts", settings.cart_redis_url)],
+        commands.handlers(ports),
+    )
     commands.register(service.app, ports)
     return chassis_app.finish(service, settings, None)
 

@@ -8,6 +8,7 @@ from catalog import commands, images, produtos, routes, service_routes, stock
 from catalog.ports import Ports
 from catalog.settings import Settings
 from chassis import app as chassis_app
+from chassis import inside_routes, stores
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, SystemClock
 from chassis.db import Database, ping
@@ -36,11 +37,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     )
     ports = Ports(settings, database, orders, clock)
     service = chassis_app.start(
-        "catalog",
-        "Feira: catalog",
-        DESCRIPTION,
-        settings,
-        request_seconds=settings.request_seconds,
+        "catalog", "Feira: catalog", DESCRIPTION, settings, request_seconds=settings.request_seconds
     )
     service.checks["database"] = lambda: ping(database.reader) or ping(database.primary)
     service.status["stock"] = lambda: database.read(lambda s: stock.totals(s, ports.branch))
@@ -49,6 +46,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.app.extensions["feira"] = ports
     for blueprint in (routes.api, service_routes.api, produtos.api):
         service.app.register_api(blueprint)
+    _tell_inside(service.app, ports)
     service.app.register_blueprint(images.pages)
     commands.register(service.app, ports)
     verifier = TokenVerifier(
@@ -59,6 +57,14 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         clock,
     )
     return chassis_app.finish(service, settings, verifier)
+
+
+def _tell_inside(app: OpenAPI, ports: Ports) -> None:
+    dsn = ports.settings.catalog_database_url
+    handlers = commands.handlers(ports)
+    inside_routes.register(
+        app, ports.settings, "catalog", lambda: stores.postgres_checks(dsn), handlers
+    )
 
 
 DESCRIPTION = "Products, categories, search, stock and reservations."

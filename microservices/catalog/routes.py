@@ -17,6 +17,7 @@ from catalog.schemas import (
     CategoryList,
     CategoryShown,
     IfMatch,
+    MovementList,
     NewCategory,
     NewProduct,
     ProductChanges,
@@ -152,6 +153,23 @@ def adjust_stock(path: ProductPath, body: StockAdjustment) -> Response:
         lambda session: stock.adjust(session, _branch(), path.product_id, body.delta, body.reason)
     )
     return _written(offer, 201)
+
+
+@api.get(
+    "/products/<int:product_id>/stock-movements",
+    responses={200: MovementList},
+    summary="The ledger of a product's stock, newest first",
+)
+@allow("operator")
+def list_movements(path: ProductPath, query: Page) -> Response:
+    found, cursor = _found(
+        ports(),
+        path.product_id,
+        _token(),
+        lambda session: stock.movements(session, path.product_id, query.limit, query.cursor),
+    )
+    items = [stock.movement_document(movement) for movement in found]
+    return json_response({"items": items, "next_cursor": cursor}, Cache_Control="no-store")
 
 
 def find_offer(at: Ports, product_id: int, token: str | None) -> Offer:

@@ -197,6 +197,20 @@ class StockShown(Shown):
     branches: list[BranchStock]
 
 
+class MovementShown(Shown):
+    id: int
+    branch: str
+    delta: int
+    kind: str
+    reference: str
+    at: str
+
+
+class MovementList(Shown):
+    items: list[MovementShown]
+    next_cursor: str | None
+
+
 class PricedLine(Shown):
     product_id: int
     quantity: int

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from catalog.models import Reservation, Stock
+from catalog.models import Product, Reservation, Stock, StockMovement
 from catalog.problems import InsufficientStock, ProductNotFound
 from catalog.products import Branch, Offer, find, movement, stock_event
-from chassis import outbox
+from chassis import cursors, outbox
+from chassis.clock import rfc3339
 
 
 def levels(session: Session, product_id: int, branch: str) -> tuple[Offer, list[Stock]] | None:
@@ -52,6 +53,34 @@ def adjust(session: Session, branch: Branch, product_id: int, delta: int, reason
     assert offer is not None, "a stock row has a product"
     outbox.append(session.execute, [stock_event(offer)], branch.clock)
     return offer
+
+
+def movements(
+    session: Session, product_id: int, limit: int, cursor: str | None
+) -> tuple[list[StockMovement], str | None] | None:
+    """One page of the ledger of a product, the newest first, and the cursor of the next; None if
+    there is no such product."""
+    if session.get(Product, product_id) is None:
+        return None
+    query = select(StockMovement).where(StockMovement.product_id == product_id)
+    if cursor:
+        (last,) = cursors.decode(cursor, "movements", (int,))
+        query = query.where(StockMovement.id < last)
+    found = list(session.scalars(query.order_by(StockMovement.id.desc()).limit(limit + 1)))
+    shown = found[:limit]
+    return shown, cursors.encode("movements", [shown[-1].id]) if len(found) > limit else None
+
+
+def movement_document(movement: StockMovement) -> dict[str, Any]:
+    """A line of the ledger as the contract shows it; `reference` is a reason or an order's id."""
+    return {
+        "id": movement.id,
+        "branch": movement.branch,
+        "delta": movement.delta,
+        "kind": movement.kind,
+        "reference": movement.reference,
+        "at": rfc3339(movement.at),
+    }
 
 
 def totals(session: Session, branch: str) -> dict[str, Any]:

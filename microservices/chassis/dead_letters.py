@@ -1,4 +1,5 @@
-"""`flask … dead-letters list|show|replay`: what a service's consumers have given up.
+"""What a service's consumers have given up: `flask … dead-letters list|show|replay`, and the same
+for the operators' door.
 
 A replay gives the event its effect here and now and says whether that worked. It is not put back
 among the others: those of other groups have had it, and its effect is idempotent.
@@ -9,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import click
 from flask import Flask
 
 from chassis import bus
 from chassis.events import Event
+from chassis.problems import Conflict, NotFound
 
 
 def register(app: Flask, url: str, group: str, handlers: Mapping[str, bus.Handler]) -> None:
@@ -57,6 +60,58 @@ def register(app: Flask, url: str, group: str, handlers: Mapping[str, bus.Handle
             raise SystemExit(f"{len(failed)} of {len(chosen)} failed again and are kept")
 
 
+def documents(url: str, group: str) -> list[dict[str, Any]]:
+    """What a group has given up, as operators are shown it, the oldest first.
+
+    Raises:
+        BusAway or RedisError: the bus does not answer.
+    """
+    return [_document(group, letter) for letter in bus.dead_letters(url, group).letters()]
+
+
+def replay(url: str, group: str, letter_id: str, handlers: Mapping[str, bus.Handler]) -> None:
+    """Give an event its effect now; then it is no dead letter any more.
+
+    Raises:
+        LetterNotFound: there is none of this id, or somebody else was faster.
+        ReplayFailed: it failed again, and is kept.
+        BusAway or RedisError: the bus does not answer.
+    """
+    letters = bus.dead_letters(url, group)
+    for letter in letters.letters():
+        if letter.id == letter_id:
+            try:
+                handlers[letter.service](Event.parse(json.loads(letter.document)))
+            except bus.away():
+                raise
+            except Exception as error:
+                raise ReplayFailed(f"It failed again: {error!r}"[:300]) from error
+            letters.remove(letter)
+            return
+    raise LetterNotFound(f"There is no dead letter {letter_id}.")
+
+
+class LetterNotFound(NotFound):
+    slug, title = "letter-not-found", "No such dead letter"
+
+
+class ReplayFailed(Conflict):
+    slug, title = "replay-failed", "The event failed again"
+
+
+def _document(group: str, letter: bus.Letter) -> dict[str, Any]:
+    event = _parsed(letter)
+    return {
+        "id": letter.id,
+        "group": group,
+        "service": letter.service,
+        "type": event.type if event else None,
+        "subject": event.subject if event else None,
+        "error": letter.error,
+        "document": letter.document,
+    }
+
+
 def _replayed(
     url: str, group: str, letter: bus.Letter, handlers: Mapping[str, bus.Handler]
 ) -> bool:
@@ -84,11 +139,16 @@ def _one(url: str, group: str, letter_id: str) -> bus.Letter:
 
 
 def _described(letter: bus.Letter) -> str:
+    event = _parsed(letter)
+    return f"{event.type}  {event.subject}" if event else "no event"
+
+
+def _parsed(letter: bus.Letter) -> Event | None:
+    """The event of a letter, unless that was the trouble."""
     try:
-        event = Event.parse(json.loads(letter.document))
+        return Event.parse(json.loads(letter.document))
     except (ValueError, TypeError, KeyError):
-        return "no event"
-    return f"{event.type}  {event.subject}"
+        return None
 
 
 @contextmanager

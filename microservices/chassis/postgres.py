@@ -179,7 +179,7 @@ class _Host:
 def connector(dsn: str, want: Want, application_name: str) -> Callable[[], pg.connection]:
     """A function that connects to the host of the cluster that serves `want` now."""
     patience = READ_SECONDS if want == "prefer-standby" else math.inf
-    hosts = [_Host(options, patience) for options in _single_host_dsns(dsn)]
+    hosts = [_Host(options, patience) for options in single_host_dsns(dsn)]
     attempts = [(host, "read-write" if want == "read-write" else "standby") for host in hosts]
     if want == "prefer-standby":
         attempts += [(host, "any") for host in hosts]
@@ -216,7 +216,24 @@ def connector(dsn: str, want: Want, application_name: str) -> Callable[[], pg.co
     return connect
 
 
-def _single_host_dsns(dsn: str) -> list[dict[str, Any]]:
+def role_of(host: dict[str, Any]) -> str:
+    """`primary` or `standby`, asked over a connection of its own.
+
+    Raises:
+        psycopg2.Error: the host did not answer before the deadline.
+    """
+    connection = psycopg2.connect(**BOUNDS | host)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_is_in_recovery()")
+            row = cursor.fetchone()
+            return "standby" if row and row[0] else "primary"
+    finally:
+        connection.close()
+
+
+def single_host_dsns(dsn: str) -> list[dict[str, Any]]:
+    """What to connect to each host of a cluster with."""
     parsed = pg.parse_dsn(dsn)
     hosts = parsed.pop("host", "localhost").split(",")
     ports = parsed.pop("port", "5432").split(",")

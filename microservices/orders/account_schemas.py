@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -56,6 +56,10 @@ Name = Annotated[str, line(120)]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
+def _without_default(field: dict[str, Any]) -> None:
+    del field["default"]
+
+
 class Registration(Body):
     model_config = example(
         {"email": "ana@example.com", "password": "uma-senha-bem-comprida", "name": "Ana Souza"}
@@ -71,10 +75,19 @@ class Credentials(Body):
 
     email: Email
     password: Password
+    refresh_token_in: Literal["body", "cookie"] = Field(
+        "body",
+        description="`cookie`: in an HttpOnly cookie for `/auth` instead of the body, for a page.",
+    )
 
 
 class Refresh(Body):
-    refresh_token: OpaqueToken
+    # Empty when it is absent: null and "" are refused like anything else that is no token.
+    refresh_token: OpaqueToken = Field(
+        "",
+        description="Absent when the cookie of the login has it.",
+        json_schema_extra=_without_default,
+    )
 
 
 class NewUser(Registration):
@@ -121,7 +134,7 @@ class UserList(Shown):
 
 class TokensShown(Shown):
     access_token: str
-    refresh_token: str
+    refresh_token: str = Field(default="", description="Absent when it is in the cookie.")
     token_type: str
     expires_in: int
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_openapi3 import OpenAPI
 
 from chassis import app as chassis_app
+from chassis import inside_routes, stores
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, SystemClock
 from chassis.db import ping
@@ -13,6 +14,7 @@ from chassis.standby import replication
 from orders import (
     auth_routes,
     commands,
+    counter_routes,
     fulfilment,
     intake,
     login_limit,
@@ -21,6 +23,7 @@ from orders import (
     user_routes,
 )
 from orders.infrastructure import make_ports
+from orders.ports import Ports
 from orders.settings import Settings
 from orders.tokens import LocalKeys
 
@@ -50,6 +53,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.app.extensions["feira"] = ports
     for blueprint in (routes.api, auth_routes.api, auth_routes.internal, user_routes.api):
         service.app.register_api(blueprint)
+    service.app.register_api(counter_routes.api)
+    _tell_inside(service.app, ports)
     login_limit.install(service.app, settings)
     commands.register(service.app, ports)
     verifier = TokenVerifier(
@@ -60,3 +65,11 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         clock,
     )
     return chassis_app.finish(service, settings, verifier)
+
+
+def _tell_inside(app: OpenAPI, ports: Ports) -> None:
+    dsn = ports.settings.orders_database_url
+    handlers = commands.handlers(ports)
+    inside_routes.register(
+        app, ports.settings, "orders", lambda: stores.postgres_checks(dsn), handlers
+    )

@@ -11,7 +11,7 @@ from chassis.auth import allow, identity
 from chassis.consistency import TOKEN_HEADER
 from chassis.problems import Unauthenticated
 from chassis.schemas import json_response, no_content
-from orders import accounts, login_limit, revocation, sessions
+from orders import accounts, login_limit, refresh_cookie, revocation, sessions
 from orders.account_models import User
 from orders.account_schemas import (
     AccountShown,
@@ -52,20 +52,21 @@ def register(body: Registration) -> Response:
 def login(body: Credentials) -> Response:
     attempt = login_limit.current().attempt(body.email, request.remote_addr)
     tokens = sessions.log_in(ports(), attempt, body.email, body.password)
-    return json_response(tokens.document())
+    return _granted(tokens, body.refresh_token_in == "cookie")
 
 
 @api.post("/auth/refresh", responses={200: TokensShown}, summary="Get the next pair of tokens")
 @allow("public")
 def refresh(body: Refresh) -> Response:
-    return json_response(sessions.refresh(ports(), body.refresh_token).document())
+    token = refresh_cookie.presented(body.refresh_token)
+    return _granted(sessions.refresh(ports(), token), not body.refresh_token)
 
 
 @api.post("/auth/logout", responses={204: None}, summary="End the session")
 @allow("public")
 def logout(body: Refresh) -> Response:
-    sessions.log_out(ports(), body.refresh_token)
-    return no_content()
+    sessions.log_out(ports(), refresh_cookie.presented(body.refresh_token))
+    return refresh_cookie.forget(no_content())
 
 
 @api.get("/auth/me", responses={200: AccountShown}, summary="The account of this token")
@@ -89,6 +90,14 @@ def jwks() -> Response:
 def list_revocations() -> dict[str, Any]:
     at = ports()
     return revocation.load(at.database, at.clock, at.settings.access_token_seconds)
+
+
+def _granted(tokens: sessions.Tokens, in_cookie: bool) -> Response:
+    if not in_cookie:
+        return json_response(tokens.document())
+    shown = tokens.document()
+    token = shown.pop("refresh_token")
+    return refresh_cookie.put(json_response(shown), token, ports().settings.refresh_token_seconds)
 
 
 def _caller(at: Ports) -> User:

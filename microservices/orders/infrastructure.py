@@ -37,11 +37,13 @@ def make_ports(settings: Settings, clock: Clock) -> Ports:
             name, urls, pool_size=settings.threads, service_token=settings.service_token
         )
 
+    catalog = client("catalog", settings.catalog_url)
     redis = queue.connect(settings.task_queue_url, REDIS_PATIENCE_SECONDS)
     return Ports(
         settings=settings,
         database=database,
-        holds=Holds(settings, client("catalog", settings.catalog_url)),
+        holds=Holds(settings, catalog),
+        catalog=catalog,
         cart=client("cart", settings.cart_url),
         cart_lock=CartLock(redis, settings.checkout_deadline_seconds + LOCK_MARGIN_SECONDS),
         mailer=mail.mailer(settings.smtp_url, settings.mail_folder),

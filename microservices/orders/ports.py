@@ -27,6 +27,7 @@ class Ports:
     settings: Settings
     database: Database
     holds: Holds
+    catalog: ServiceClient
     cart: ServiceClient
     cart_lock: CartLock
     mailer: Mailer

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+# What each service tells the operators' doors at orders.
+INSIDE = {
+    "GET /internal/parts": "service",
+    "GET /internal/dead-letters": "service",
+    "POST /internal/dead-letters/{letter_id}/replay": "service",
+}
 ACCESS = {
     "catalog": {
         "GET /api/products": "public",
@@ -11,6 +17,7 @@ ACCESS = {
         "DELETE /api/products/{product_id}": "operator",
         "GET /api/products/{product_id}/stock": "public",
         "POST /api/products/{product_id}/stock-adjustments": "operator",
+        "GET /api/products/{product_id}/stock-movements": "operator",
         "GET /api/categories": "public",
         "POST /api/categories": "operator",
         "GET /api/produtos": "public",
@@ -21,6 +28,7 @@ ACCESS = {
         "POST /api/reservations/{reservation_id}/commit": "service",
         "DELETE /api/reservations/{reservation_id}": "service",
         "GET /internal/products": "service",
+        **INSIDE,
     },
     "cart": {
         "POST /api/carts": "public",
@@ -32,6 +40,7 @@ ACCESS = {
         "POST /api/carrinho/sessao": "public",
         "GET /api/carrinho/{session_id}": "public",
         "POST /api/carrinho/{session_id}/adicionar": "public",
+        **INSIDE,
     },
     "orders": {
         "POST /auth/register": "public",
@@ -52,6 +61,10 @@ ACCESS = {
         "POST /api/orders/{order_id}/status": "operator",
         "GET /internal/orders/{order_id}": "service",
         "GET /internal/revocations": "service",
+        "GET /api/parts": "operator",
+        "GET /api/dead-letters": "operator",
+        "POST /api/dead-letters/{group}/{letter_id}/replay": "operator",
+        **INSIDE,
     },
 }
 # Not in the documents; of these only pictures are routed by the gateway as they are.

@@ -12,10 +12,15 @@ import pytest
 from tests.gateway_rig import Rig, running_gateway
 from tests.stand_in import Answer, HangUp
 
-PAGE_POLICY = (
+DOCS_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+STOREFRONT_POLICY = (
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+POLICIES = {"/": STOREFRONT_POLICY, "/console": STOREFRONT_POLICY, "/docs/": DOCS_POLICY}
 
 
 @pytest.fixture(scope="module")
@@ -92,21 +97,55 @@ def test_openapi_documents_are_listed_and_served(rig: Rig, client: httpx.Client)
     assert [arrival.target for arrival in arrived] == ["/openapi.json"] * 3
 
 
-@pytest.mark.parametrize("start", ["/", "/docs/"])
+@pytest.mark.parametrize("start", POLICIES)
 def test_a_page_and_all_it_loads_is_local(client: httpx.Client, start: str) -> None:
     page = client.get(start)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert page.headers.get_list("content-security-policy") == [PAGE_POLICY]
+    assert page.headers.get_list("content-security-policy") == [POLICIES[start]]
     assert "<style" not in page.text
     assert re.search(r"<script(?![^>]*src=)", page.text) is None
     parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    parts = [part for part in parts if not part.startswith("#")]
     assert parts
-    kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+    kinds = {
+        "js": "text/javascript",
+        "css": "text/css",
+        "svg": "image/svg+xml",
+        "woff2": "font/woff2",
+    }
     for part in parts:
         loaded = client.get(part)
         assert loaded.status_code == 200
         kind = loaded.headers["content-type"].split(";")[0]
         assert kind == kinds.get(part.rpartition(".")[2], kind)
+
+
+def test_every_view_of_the_storefront_is_its_page(client: httpx.Client) -> None:
+    shop, console = client.get("/").text, client.get("/console").text
+    assert shop != console
+    for path in ("/products/83", "/orders", "/orders/01M7YCGVK13HVM6AC12V7AEX3X", "/checkout"):
+        assert client.get(path).text == shop
+    for path in ("/console/", "/console/products/83", "/console/parts"):
+        assert client.get(path).text == console
+    for path in (
+        "/index.html",
+        "/console.html",
+        "/product",
+        "/consoles",
+        "/assets/",
+        "/assets/none",
+    ):
+        assert client.get(path).status_code == 404
+
+
+def test_a_file_that_is_known_costs_a_304(client: httpx.Client) -> None:
+    for path in ("/", "/console", "/assets/feira.css", "/assets/shop/main.js", "/assets/feira.svg"):
+        answer = client.get(path)
+        assert answer.headers["cache-control"] == "no-cache"
+        again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        other = client.get(path, headers={"If-None-Match": '"0-0"'})
+        assert (other.status_code, other.content) == (200, answer.content)
 
 
 def test_docs_without_its_slash_leads_to_docs(client: httpx.Client) -> None:

@@ -43,6 +43,9 @@ KNOWS_FLASK = {
     "carrinho": ("cart",),
     "auth_routes": ("orders",),
     "user_routes": ("orders",),
+    "counter_routes": ("orders",),
+    # Where a browser keeps the refresh token.
+    "refresh_cookie": ("orders",),
     # The request, to tell an absent body from an empty one.
     "schemas": ("cart",),
     # Where the running app keeps its counts.

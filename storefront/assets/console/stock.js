@@ -1,0 +1,43 @@
+// A product's stock: adjusted by hand with a reason, and every movement that led to it.
+
+import { call } from "../common/api.js";
+import { el } from "../common/browser.js";
+import { knows, moment, number, t } from "../common/i18n.js";
+import { attempt, field, note, table } from "./parts-of-page.js";
+
+export function stockPanel(product, signal) {
+  const now = el("p", { class: "figure" }, number(product.stock));
+  const said = note();
+  const ledger = el("div", {});
+  const form = el("form", { class: "form" },
+    field(t("stock.delta"), "delta", { type: "number", step: 1, required: true }),
+    field(t("stock.reason"), "reason", { required: true, maxlength: 200 }),
+    said, el("button", { class: "secondary" }, t("stock.adjust")));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const body = { delta: form.delta.valueAsNumber, reason: form.reason.value.trim() };
+    const button = form.querySelector("button");
+    // Adding is not idempotent, so it is sent once and never again by itself.
+    button.disabled = true;
+    await attempt(said, async () => {
+      const answer = await call("POST", `/api/products/${product.id}/stock-adjustments`, { body });
+      now.textContent = number(answer.body.stock);
+      form.reset();
+      await drawLedger(ledger, product.id, signal);
+    });
+    button.disabled = false;
+  });
+  attempt(said, () => drawLedger(ledger, product.id, signal)).catch(() => null);
+  return el("section", { class: "panel" }, el("h2", {}, t("stock.title")), now, form,
+    el("h2", {}, t("movements.title")), ledger);
+}
+
+async function drawLedger(place, id, signal) {
+  const { body } = await call("GET", `/api/products/${id}/stock-movements?limit=50`, { signal });
+  const columns = ["when", "delta", "kind", "reference"].map((name) => t(`movements.${name}`));
+  place.replaceChildren(table(t("movements.title"), columns, body.items.map((line) => [
+    moment(line.at), `${line.delta > 0 ? "+" : ""}${number(line.delta)}`,
+    knows(`kind.${line.kind}`) ? t(`kind.${line.kind}`) : line.kind,
+    /^\w{26}$/.test(line.reference) ? el("a", { href: `/console/orders/${line.reference}` }, `…${line.reference.slice(-6)}`) : line.reference,
+  ])));
+}

@@ -1,0 +1,78 @@
+// The cart: kept by the shop, known here by its id, which survives a reload. A line is always set
+// to a number (PUT), never added to, so a request whose answer was lost may be sent again.
+
+import { call, patiently, Problem } from "../common/api.js";
+import { forget, recall, remember, whenChangedElsewhere } from "../common/browser.js";
+
+const NAME = "cart";
+
+let cart = null;
+let queue = Promise.resolve();
+
+export const current = () => cart;
+export const count = () => cart?.items.reduce((sum, line) => sum + line.quantity, 0) ?? 0;
+export const quantityOf = (id) => cart?.items.find((line) => line.product_id === id)?.quantity ?? 0;
+
+/** Ask the shop what is in the cart, if there is one. Where it cannot say, the old one stays. */
+export async function load() {
+  const id = recall(NAME);
+  if (!id) return keep(null);
+  try {
+    keep((await call("GET", `/api/carts/${id}`)).body);
+  } catch (problem) {
+    if (problem.status === 404) keep(null);
+    else if (!(problem instanceof Problem)) throw problem;
+  }
+  return cart;
+}
+
+/** Put `more` of a product into the cart. Throws a Problem, `insufficient-stock` among them. */
+export const add = (id, more) => change(() => put(id, quantityOf(id) + more));
+
+/** Set the line of a product. */
+export const set = (id, quantity) => change(() => put(id, quantity));
+
+/** Take a product out. That it is out already is fine. */
+export const remove = (id) =>
+  change(() => send("DELETE", `/api/carts/${cart.id}/items/${id}`)).catch((problem) => {
+    if (problem.kind !== "item-not-found") throw problem;
+    return load();
+  });
+
+/** Changes happen one after the other, each on what the one before left. */
+function change(act) {
+  queue = queue.catch(() => null).then(act);
+  return queue;
+}
+
+async function put(id, quantity) {
+  if (!recall(NAME)) await create();
+  const path = () => `/api/carts/${recall(NAME)}/items/${id}`;
+  try {
+    return await send("PUT", path(), { quantity });
+  } catch (problem) {
+    if (problem.kind !== "cart-not-found") throw problem;
+    // It expired while the page was open; what was in it is gone, the wish is not.
+    await create();
+    return send("PUT", path(), { quantity });
+  }
+}
+
+async function create() {
+  keep((await patiently(() => call("POST", "/api/carts", { body: {} }))).body);
+}
+
+async function send(method, path, body) {
+  const answer = await patiently(() => call(method, path, { body }));
+  keep(answer.body);
+  return answer.body;
+}
+
+function keep(found) {
+  cart = found;
+  if (found) remember(NAME, found.id);
+  else forget(NAME);
+  dispatchEvent(new CustomEvent("feira:cart", { detail: count() }));
+}
+
+whenChangedElsewhere(NAME, load);
