@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import time
@@ -115,8 +116,8 @@ class Consumer:
 
     What another member left for 30 s is taken over. Dead letters are in the stream `dead:<group>`.
 
-    New entries come by the hundred. What was delivered before, to this process or to one that died
-    of it, is fetched one by one: so Redis' count of deliveries is a count of tries.
+    New entries come by the hundred. What may have been begun before, by this process or one that
+    died of it, is fetched one by one: so Redis' count of deliveries is a count of tries.
     """
 
     def __init__(
@@ -137,14 +138,13 @@ class Consumer:
         """See `port.Consumer`."""
         if not self._ready:
             self._create_group()
-        self._unfinished = self._unfinished or self._takes_over()
-        if self._unfinished:
-            self._unfinished = self._take_again()
-            return self._unfinished
-        # So it is until this round has ended well.
+        unfinished = self._unfinished or self._takes_over()
+        # So it is until a round has ended well.
         self._unfinished = True
+        if unfinished and self._take_again():
+            return True
         entries = self._read(">", READ_COUNT, BLOCK_MILLISECONDS)
-        self._take(entries)
+        self._take(entries, 0)
         self._unfinished = False
         if entries and len(entries) < READ_COUNT:
             time.sleep(GATHER_SECONDS)
@@ -186,45 +186,42 @@ class Consumer:
         return bool(claimed)
 
     def _take_again(self) -> bool:
-        """Take the oldest entry that this member has not acknowledged; False when there is none."""
-        entries = self._read("0", 1, None)
-        if not entries:
-            return False
-        entry_id, fields = entries[0]
-        (pending,) = self._redis.xpending_range(
-            self._stream, self._group, entry_id, entry_id, 1, self._member
+        """Take what this member has not acknowledged, the oldest first; False when all is.
+
+        Together as far as nothing of it was begun, else one entry.
+        """
+        pending: list[Any] = self._redis.xpending_range(
+            self._stream, self._group, "-", "+", READ_COUNT, self._member
         )
-        tried = int(pending["times_delivered"]) - 1
-        try:
-            self._attempts.take(entry_id, fields.get("event", ""), tried)
-        except away():
-            self._count(tried, [entry_id])
-            raise
-        self._redis.xack(self._stream, self._group, entry_id)
+        if not pending:
+            return False
+        tried = [int(each["times_delivered"]) for each in pending]
+        untried = len(list(itertools.takewhile(lambda count: count == 0, tried)))
+        self._take(self._read("0", max(1, untried), None), tried[0])
         return True
 
-    def _count(self, tried: int, entry_ids: list[Any]) -> None:
-        """Have entries of this member count as delivered so often."""
-        self._redis.xclaim(
-            self._stream, self._group, self._member, 0, entry_ids, retrycount=tried, justid=True
-        )
-
-    def _take(self, entries: list[Any]) -> None:
+    def _take(self, entries: list[Any], tried: int) -> None:
         done: list[str] = []
         try:
             for entry_id, fields in entries:
-                self._attempts.take(entry_id, fields.get("event", ""), 0)
+                self._attempts.take(entry_id, fields.get("event", ""), tried)
                 done.append(entry_id)
         except Exception as error:
-            # Only the one that failed was tried, unless it was a store that failed.
-            tried = 0 if isinstance(error, away()) else 1
-            if untried := [entry_id for entry_id, _ in entries[len(done) + tried :]]:
-                self._count(0, untried)
+            # One was begun, and that counts unless it was a store that failed.
+            begun = len(done) + (0 if isinstance(error, away()) else 1)
+            self._count(tried, [entry_id for entry_id, _ in entries[begun:]])
             raise
         finally:
             # Together: what a crash leaves unacknowledged comes again, and has no second effect.
             if done:
                 self._redis.xack(self._stream, self._group, *done)
+
+    def _count(self, tried: int, entry_ids: list[Any]) -> None:
+        """Have entries of this member count as delivered so often."""
+        if entry_ids:
+            self._redis.xclaim(
+                self._stream, self._group, self._member, 0, entry_ids, retrycount=tried, justid=True
+            )
 
     def _set_aside(self, entry_id: str, document: str, error: str) -> None:
         letter: Any = {"service": self._service, "event": document, "error": error}
