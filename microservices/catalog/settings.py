@@ -24,4 +24,7 @@ class Settings(ServiceSettings):
     sweep_seconds: float = Field(
         15.0, gt=0, description="How often expired reservations are looked for."
     )
+    stock_rebalance: bool = Field(
+        False, description="Whether a branch that runs short asks its peers for units."
+    )
     seed_demo: bool = Field(False, description="Whether `seed` loads the demo shop.")

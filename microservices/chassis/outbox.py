@@ -123,19 +123,30 @@ class Sink(Protocol):
 class Relay:
     """Delivers the outbox of one database to its sinks, each with its own cursor."""
 
-    def __init__(self, engine: Engine, source: str, sinks: Mapping[str, Sink]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        source: str,
+        sinks: Mapping[str, Sink],
+        *,
+        bell: Bell | None = None,
+        lock: int = RELAY_LOCK,
+    ) -> None:
         """Nothing connects before the first cycle.
 
         Args:
             engine: of the primary, whose statements are transactions of their own.
             source: the events' `source`.
             sinks: name → what takes the events.
+            bell: what ends a wait.
+            lock: of the relays of one database with the same lock, one delivers.
         """
         self._engine = engine
         self._source = source
         self._sinks = sinks
         self._connection: Connection | None = None
-        self._bell = Bell()
+        self._bell = bell or Bell()
+        self._lock = lock
         self._checked: dict[str, float] = {}
 
     def duty(self) -> bool:
@@ -178,7 +189,7 @@ class Relay:
     def _locked_connection(self) -> Connection | None:
         if self._connection is None:
             connection = self._engine.connect()
-            if not connection.scalar(text("SELECT pg_try_advisory_lock(:k)"), {"k": RELAY_LOCK}):
+            if not connection.scalar(text("SELECT pg_try_advisory_lock(:k)"), {"k": self._lock}):
                 connection.close()
                 return None
             self._connection = connection
@@ -198,7 +209,7 @@ class Relay:
     def _deliver(self, connection: Connection, name: str, sink: Sink) -> bool:
         cursor = connection.execute(text(_WINDOW), {"sink": name}).one_or_none()
         if cursor is None:
-            connection.execute(text(_NEW_CURSOR), {"sink": name})
+            self._begin(connection, name, sink)
             return True
         window = {"low": cursor.low, "high": cursor.high, "seq": cursor.seq}
         rows = connection.execute(text(_READ), {**window, "limit": BATCH}).all()
@@ -220,6 +231,10 @@ class Relay:
         elif rows or cursor.seq > 0 or position != cursor.position:
             connection.execute(text(_CLOSE), moved)
         return bool(rows)
+
+    def _begin(self, connection: Connection, name: str, sink: Sink) -> None:
+        """Give a sink that is new its cursor."""
+        connection.execute(text(_NEW_CURSOR), {"sink": name})
 
     def _check_is_due(self, name: str) -> bool:
         """Whether a sink with nothing to get should say if it still has what it got."""
