@@ -61,7 +61,7 @@ def _of_orders(ports: Ports, batch: list[Incoming]) -> dict[str, Any]:
         ports.database.write(
             lambda s: [_ensure(s, at, described[sku]) for sku in sorted(missing)], repeatable=True
         )
-    documents = [each.event.document() | {"epoch": each.epoch} for each in batch]
+    documents = [_without_products(each) for each in batch]
     answer = ports.orders.call(
         "POST",
         "/internal/replica",
@@ -75,6 +75,12 @@ def _of_orders(ports: Ports, batch: list[Incoming]) -> dict[str, Any]:
         raise Unprocessable(f"Orders answered {answer.status}.")
     took: dict[str, Any] = answer.body
     return took
+
+
+def _without_products(incoming: Incoming) -> dict[str, Any]:
+    data = {name: value for name, value in incoming.event.data.items() if name != "products"}
+    document = incoming.event.document() | {"data": data}
+    return document | {"epoch": incoming.epoch} if incoming.epoch else document
 
 
 def _apply(session: Session, at: Branch, batch: Sequence[Incoming]) -> list[Result]:

@@ -12,7 +12,6 @@ from catalog.ports import ports
 from catalog.problems import UnknownBranch
 from catalog.products import Branch
 from catalog.replica_schemas import (
-    LostEdits,
     NewTransfer,
     ReplicaEvents,
     ReplicaResult,
@@ -25,7 +24,7 @@ from catalog.transfers import Wanted
 from chassis.auth import allow, peer
 from chassis.ids import new_id
 from chassis.replication import shared
-from chassis.schemas import Page, json_response
+from chassis.schemas import LostEdits, Page, json_response
 
 api = APIBlueprint("branches", __name__, abp_tags=[Tag(name="Branches")])
 

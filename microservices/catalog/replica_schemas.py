@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 
 from catalog.models import Category, Product
 from catalog.schemas import MOST_UNITS, Description, ImageUrl, Name, Price, Sku, Slug
 from chassis.ids import ULID_PATTERN
-from chassis.schemas import TOP_ID, Body, Shown, example
+from chassis.schemas import TOP_ID, Body, Said, Shown, example
 
 BranchName = Annotated[str, Field(pattern="^[a-z0-9-]{1,32}$")]
 Units = Annotated[int, Field(ge=0, le=TOP_ID)]
-
-
-class Said(BaseModel):
-    """Data of an event from another branch."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
 
 
 class SharedCategory(Said):
@@ -93,23 +87,6 @@ class TransferShown(Shown):
 class TransferList(Shown):
     items: list[TransferShown]
     next_cursor: str | None
-
-
-class Stamp(Shown):
-    lamport: int
-    branch: str
-
-
-class LostEdit(Shown):
-    edit: Stamp
-    lost_to: Stamp
-    at: str
-    document: dict[str, Any]
-
-
-class LostEdits(Shown):
-    items: list[LostEdit]
-    next_cursor: None
 
 
 class ReplicaResult(Shown):

@@ -10,8 +10,10 @@ from flask import Flask
 from chassis import background, bus, dead_letters, inbox, migrations
 from chassis.events import Event
 from chassis.outbox import Relay
+from chassis.replication import parked
 from orders import (
     account_seeding,
+    branches,
     dispatch,
     fulfilment,
     measures,
@@ -74,6 +76,7 @@ def register(app: Flask, ports: Ports) -> None:
         """Relay events, see to asynchronous orders and mails, recover unfinished checkouts."""
         background.run(loops(ports), heartbeat=heartbeat, metrics_bind=ports.settings.metrics_bind)
 
+    parked.register(app, ports.database, ports.peers)
     dead_letters.register(app, ports.settings.event_bus_url, "orders", handlers(ports))
 
 
@@ -117,7 +120,12 @@ def loops(ports: Ports) -> list[background.Loop]:
         handle=handlers(ports)["orders"],
     )
     recovery_seconds = ports.settings.recovery_seconds
+    peers = [
+        background.Loop(f"relay-{name}", peer_relay.duty, 0)
+        for name, peer_relay in zip(ports.peers, branches.relays(ports), strict=True)
+    ]
     return [
+        *peers,
         background.Loop("relay", relay.duty, 0),
         background.Loop("consumer", consumer.cycle, 0),
         background.Loop("requeue", lambda: dispatch.requeue(ports, enqueuer), recovery_seconds),
