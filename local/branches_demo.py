@@ -48,7 +48,10 @@ class Client:
         expect: int | None = None,
     ) -> Answer:
         """One request to this branch's gateway."""
-        answer = call(method, self._url + path, body, headers, timeout=_TIMEOUT)
+        try:
+            answer = call(method, self._url + path, body, headers, timeout=_TIMEOUT)
+        except OSError as error:
+            raise StackError(f"{self.name}: {method} {path} got no answer: {error}") from None
         if expect not in (None, answer.status):
             raise StackError(f"{self.name}: {method} {path} answered {answer.status}")
         return answer
@@ -187,7 +190,7 @@ def _answers(client: Client) -> bool:
             client.call("GET", "/status").status == 200
             and client.call("GET", "/api/products?limit=1").status == 200
         )
-    except OSError:
+    except StackError:
         return False
 
 

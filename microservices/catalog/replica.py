@@ -90,6 +90,9 @@ def _apply(session: Session, at: Branch, batch: Sequence[Incoming]) -> list[Resu
         transfers.lock_rows(session, at, [sku for sku in moved if isinstance(sku, str)])
     copies = [each for each in batch if each.event.type == "stock.updated"]
     others = [each for each in batch if each.event.type != "stock.updated"]
+    # In one order whichever branch they are from, so that two batches do not wait for each other;
+    # what is about one thing stays in the order in which it happened.
+    others.sort(key=lambda each: (each.event.type, each.event.subject))
     results = [door.take_one(session, each, lambda s, i: _one(s, at, i)) for each in others]
     return results + _copy_stock(session, at, copies)
 
@@ -125,7 +128,7 @@ def _put_product(session: Session, at: Branch, said: SharedProduct, edit: Edit) 
 
     def current() -> dict[str, Any] | None:
         query = select(Product).where(Product.sku == said.sku).with_for_update(of=Product)
-        found.extend(session.scalars(query.execution_options(populate_existing=True)))
+        found[:] = session.scalars(query.execution_options(populate_existing=True))
         if not found:
             return None
         category = session.get_one(Category, found[0].category_id)
@@ -135,8 +138,10 @@ def _put_product(session: Session, at: Branch, said: SharedProduct, edit: Edit) 
     if not shared.wins(session.execute, thing, edit, said.model_dump(), current, at.name):
         return False
     fields = said.model_dump(exclude={"category"})
-    _share_category(session, at, said.category.model_dump() | {"edit": None})
-    category = session.scalars(select(Category).where(Category.slug == said.category.slug)).one()
+    by_slug = select(Category).where(Category.slug == said.category.slug)
+    if session.scalars(by_slug).one_or_none() is None:
+        _share_category(session, at, said.category.model_dump())
+    category = session.scalars(by_slug).one()
     if not found:
         products.create(session, at, fields | {"category_id": category.id, "stock": 0}, edit)
         return True
@@ -161,7 +166,7 @@ def _share_category(session: Session, at: Branch, data: dict[str, Any]) -> bool:
 
     def current() -> dict[str, Any] | None:
         query = select(Category).where(Category.slug == slug).with_for_update()
-        found.extend(session.scalars(query.execution_options(populate_existing=True)))
+        found[:] = session.scalars(query.execution_options(populate_existing=True))
         return {"slug": slug, "name": found[0].name} if found else None
 
     document = {"slug": slug, "name": name}

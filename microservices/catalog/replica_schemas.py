@@ -57,7 +57,7 @@ class TransferSaid(Said):
     state: Literal["sent", "received"]
 
 
-class ReplicaEvents(RootModel[list[dict[str, Any]] | dict[str, Any]]):
+class ReplicaEvents(RootModel[list[Any] | dict[str, Any]]):
     """One CloudEvent, or a list of up to 500."""
 
 

@@ -83,7 +83,7 @@ def take(session: Session, own: str, said: dict[str, str], edit: Edit) -> bool:
         customer = _lock(session, said["email"])
         if customer is None:
             return None
-        found.append(customer)
+        found[:] = [customer]
         return customer_document(customer)
 
     if not shared.wins(session.execute, ("customer", said["email"]), edit, said, current, own):

@@ -27,6 +27,7 @@ import catalog.app
 from catalog import branches, products, rejoin, reservations, transfers
 from catalog.models import Category
 from catalog.ports import Ports
+from catalog.problems import EditConflict
 from catalog.products import Branch
 from catalog.reservations import Line
 from catalog.settings import Settings
@@ -87,8 +88,12 @@ class Link:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        # Who hung up meanwhile is no fault of the link's.
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     def _pass_on(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes] | None:
@@ -148,7 +153,9 @@ class House:
         self.ports: Ports = self.app.extensions["feira"]
         self.at = Branch(name, self.ports.clock)
         self._server: BaseWSGIServer = make_server("127.0.0.1", port, self.app, threaded=True)
-        self._serving = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._serving = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._serving.start()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -213,11 +220,14 @@ class House:
         return self.ports.database.write(make)
 
     def edit(self, sku: str, **fields: Any) -> None:
-        """Change a product here."""
-        ((product_id, version),) = self.rows("SELECT id, version FROM products WHERE sku=%s", sku)
-        self.ports.database.write(
-            lambda session: products.change(session, self.at, product_id, version, fields)
-        )
+        """Change a product here, as often as an edit from elsewhere comes in between."""
+        query = "SELECT id, version FROM products WHERE sku = %s"
+        while True:
+            ((product_id, version),) = self.rows(query, sku)
+            change = partial(products.change, product_id=product_id, version=version, fields=fields)
+            with suppress(EditConflict):
+                self.ports.database.write(partial(change, branch=self.at))
+                return
 
     def reserve(self, sku: str, quantity: int = 1) -> str:
         """Hold units; the reservation's id. Raises InsufficientStock."""

@@ -98,10 +98,12 @@ def wins(
         execute: of the transaction that will write the winner.
         thing: its kind and its key, by which every branch knows it.
         edit, document: what came, without what is known in its branch only.
-        current: reads what is here, or None; asked once nobody else can change it.
+        current: locks and reads what is here, or None.
         own: this branch.
     """
     kind, key = thing
+    # The thing before its stamp, as whoever edits it here takes them.
+    current()
     execute(text(_PLACE), {"kind": kind, "key": key})
     known = Edit(*execute(text(_FIND + " FOR UPDATE"), {"kind": kind, "key": key}).one())
     here = current()
