@@ -11,7 +11,6 @@ import logging
 import random
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -133,7 +133,9 @@ class Link:
 class House:
     """One branch: its database, its catalog behind HTTP, its relays."""
 
-    def __init__(self, name: str, dsn: str, port: int, links: Mapping[str, Link]) -> None:
+    def __init__(
+        self, name: str, dsn: str, port: int, links: Mapping[str, Link], *, rebalance: bool
+    ) -> None:
         self.name = name
         self.dsn = dsn
         settings = Settings(
@@ -145,9 +147,10 @@ class House:
             service_token=SERVICE_TOKEN,
             event_bus_url="redis://127.0.0.1:1/0",
             catalog_database_url=dsn,
-            catalog_pool_size=12,
+            catalog_pool_size=8,
             orders_url=NOWHERE,
-            log_level="error",
+            log_level="critical",
+            stock_rebalance=rebalance,
         )
         self.app = catalog.app.create_app(settings)
         self.ports: Ports = self.app.extensions["feira"]
@@ -159,11 +162,13 @@ class House:
         self._serving.start()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._relays: list[PeerRelay] = []
         self.errors: list[Exception] = []
 
     def deliver(self) -> None:
         """Have the relays and the rejoin loop work from now on."""
-        duties: list[Callable[[], object]] = [relay.duty for relay in branches.relays(self.ports)]
+        self._relays = branches.relays(self.ports)
+        duties: list[Callable[[], object]] = [relay.duty for relay in self._relays]
         duties.append(self._rejoin)
         self._threads = [
             threading.Thread(target=self._work, args=(duty,), daemon=True) for duty in duties
@@ -183,15 +188,42 @@ class House:
                 self.errors.append(error)
                 self._stop.wait(0.05)
 
-    def relay(self, peer: str) -> PeerRelay:
-        """A relay of its own to one peer, for a test to turn by hand."""
-        return branches.relays(self.ports)[list(self.ports.peers).index(peer)]
+    def break_off(self) -> int:
+        """End every connection to this branch's database, whatever it is doing; how many."""
+        database = urlsplit(self.dsn).path.strip("/")
+        with closing(psycopg2.connect(self.dsn.replace(database, "postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = %s",
+                    (database,),
+                )
+                return int(cursor.fetchall()[0][0])
+
+    def copy(self, server: PostgresServer) -> str:
+        """A copy of this branch's database as it is now, as a backup has it; its URI."""
+        name = f"backup-{new_id().lower()}"
+        database = urlsplit(self.dsn).path.strip("/")
+        with closing(psycopg2.connect(server.dsn("postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                while True:
+                    # A template must have no connections; those that end it begin again.
+                    self.break_off()
+                    with suppress(psycopg2.errors.ObjectInUse):
+                        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database}"')
+                        return server.dsn(name)
 
     def close(self) -> None:
         """End all of it but the database."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         for thread in self._threads:
             thread.join(20)
+        for relay in self._relays:
+            relay._forget_connection()
         self._server.shutdown()
         self._server.server_close()
         self._serving.join()
@@ -288,9 +320,12 @@ FROM stock s JOIN products p ON p.id = s.product_id ORDER BY p.sku, s.branch
 class Country:
     """Some branches, and the links from each to each."""
 
-    def __init__(self, server: PostgresServer, names: Sequence[str]) -> None:
+    def __init__(
+        self, server: PostgresServer, names: Sequence[str], *, rebalance: bool = False
+    ) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = server
+        self._rebalance = rebalance
         self._ports = {name: _free_port() for name in names}
         self.links = {
             (one, other): Link(self._ports[other])
@@ -303,7 +338,8 @@ class Country:
     def open(self, name: str, dsn: str | None = None) -> House:
         """Start a branch, with a database that is new unless one is given."""
         links = {other: link for (one, other), link in self.links.items() if one == name}
-        house = House(name, dsn or fresh_catalog(self._server), self._ports[name], links)
+        dsn = dsn or fresh_catalog(self._server)
+        house = House(name, dsn, self._ports[name], links, rebalance=self._rebalance)
         self.houses[name] = house
         return house
 
@@ -332,10 +368,12 @@ class Country:
 
 
 @contextmanager
-def country(server: PostgresServer, *names: str, deliver: bool = True) -> Iterator[Country]:
+def country(
+    server: PostgresServer, *names: str, deliver: bool = True, rebalance: bool = False
+) -> Iterator[Country]:
     """These branches, open, their relays at work unless a test turns them by hand."""
     with ExitStack() as stack:
-        found = Country(server, names)
+        found = Country(server, names, rebalance=rebalance)
         stack.callback(found.close)
         for name in names:
             found.open(name)
@@ -360,8 +398,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def pause(seconds: float) -> None:
-    """Let time pass in which something must not happen."""
-    time.sleep(seconds)
