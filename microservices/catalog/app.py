@@ -55,16 +55,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         settings,
         request_seconds=settings.request_seconds,
     )
-    service.checks["database"] = lambda: ping(database.reader) or ping(database.primary)
-    service.status["stock"] = lambda: database.read(lambda s: stock.totals(s, ports.branch))
-    service.status["pending"] = lambda: backlog(database.reader)
-    if peers:
-        known = settings.branches
-        service.status["peers"] = lambda: state.peers(database.primary, known)
-        service.status["branches"] = lambda: database.read_primary(
-            lambda s: branches.totals(s, ports.branch)
-        )
-    service.status["replication"] = lambda: replication(database)
+    _report(service, ports)
     service.app.extensions["feira"] = ports
     for blueprint in (routes.api, service_routes.api, replica_routes.api, produtos.api):
         service.app.register_api(blueprint)
@@ -78,6 +69,21 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         clock,
     )
     return chassis_app.finish(service, settings, verifier)
+
+
+def _report(service: chassis_app.Service, ports: Ports) -> None:
+    """What /ready and /status ask."""
+    database = ports.database
+    service.checks["database"] = lambda: ping(database.reader) or ping(database.primary)
+    service.status["stock"] = lambda: database.read(lambda s: stock.totals(s, ports.branch))
+    service.status["pending"] = lambda: backlog(database.reader)
+    if ports.peers:
+        known = ports.settings.branches
+        service.status["peers"] = lambda: state.peers(database.primary, known)
+        service.status["branches"] = lambda: database.read_primary(
+            lambda s: branches.totals(s, ports.branch)
+        )
+    service.status["replication"] = lambda: replication(database)
 
 
 DESCRIPTION = "Products, categories, search, stock and reservations."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from chassis.settings import ServiceSettings, Url, Urls
+from chassis.settings import BranchSettings, Url, Urls
 
 
-class Settings(ServiceSettings):
+class Settings(BranchSettings):
     """Settings of the catalog's processes."""
 
     catalog_database_url: Url = Field(

@@ -123,30 +123,20 @@ class Sink(Protocol):
 class Relay:
     """Delivers the outbox of one database to its sinks, each with its own cursor."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        source: str,
-        sinks: Mapping[str, Sink],
-        *,
-        bell: Bell | None = None,
-        lock: int = RELAY_LOCK,
-    ) -> None:
+    def __init__(self, engine: Engine, source: str, sinks: Mapping[str, Sink]) -> None:
         """Nothing connects before the first cycle.
 
         Args:
             engine: of the primary, whose statements are transactions of their own.
             source: the events' `source`.
             sinks: name → what takes the events.
-            bell: what ends a wait.
-            lock: of the relays of one database with the same lock, one delivers.
         """
         self._engine = engine
         self._source = source
         self._sinks = sinks
         self._connection: Connection | None = None
-        self._bell = bell or Bell()
-        self._lock = lock
+        self._bell = Bell()
+        self._lock = RELAY_LOCK
         self._checked: dict[str, float] = {}
 
     def duty(self) -> bool:

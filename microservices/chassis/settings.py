@@ -29,26 +29,6 @@ class ServiceSettings(BaseSettings):
     node_name: str = Field(
         "matriz", pattern="^[a-z0-9-]{1,32}$", description="Name of this branch of the marketplace."
     )
-    peers: str = Field(
-        "",
-        description="Other branches and the base URLs of their gateways:"
-        " filial=https://filial.example,loja=https://loja.example",
-    )
-    replica_token: str = Field(
-        "", description="Secret shared with the only peer; with several, REPLICA_TOKENS."
-    )
-    replica_tokens: str = Field(
-        "",
-        validate_default=True,
-        description="One secret for each peer, 32 random characters or more:"
-        " filial=...,loja=... Each pair of branches has its own.",
-    )
-    replication_retry_seconds: float = Field(
-        2.0,
-        gt=0,
-        description="Pause before a peer that did not take what was sent is tried again; it"
-        " doubles up to eight times as long, with jitter.",
-    )
     instance: str = Field("local", description="Name of this process in logs and /status.")
     log_level: str = Field("info", description="debug, info, warning or error.")
     service_token: Secret = Field(
@@ -86,6 +66,52 @@ class ServiceSettings(BaseSettings):
         # Compose has no way to leave a variable out.
         return None if value == "" else value
 
+    @property
+    def branches(self) -> tuple[Peer, ...]:
+        """The other branches, of which this service knows none."""
+        return ()
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            SystemExit: one line naming every variable that is missing or not acceptable.
+        """
+        try:
+            return cls()  # type: ignore[call-arg]
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{str(fault['loc'][0]).upper()}: {_reason(fault['type'], fault['msg'])}"
+                for fault in error.errors(include_input=False, include_url=False)
+            )
+            raise SystemExit(f"cannot start, check the environment: {faults}") from None
+
+
+class BranchSettings(ServiceSettings):
+    """Settings of a service that other branches are told of."""
+
+    peers: str = Field(
+        "",
+        description="Other branches and the base URLs of their gateways:"
+        " filial=https://filial.example,loja=https://loja.example",
+    )
+    replica_token: str = Field(
+        "", description="Secret shared with the only peer; with several, REPLICA_TOKENS."
+    )
+    replica_tokens: str = Field(
+        "",
+        validate_default=True,
+        description="One secret for each peer, 32 random characters or more:"
+        " filial=...,loja=... Each pair of branches has its own.",
+    )
+    replication_retry_seconds: float = Field(
+        2.0,
+        gt=0,
+        description="Pause before a peer that did not take what was sent is tried again; it"
+        " doubles up to eight times as long, with jitter.",
+    )
+
     @field_validator("peers")
     @classmethod
     def _other_branches(cls, value: str, info: ValidationInfo) -> str:
@@ -106,22 +132,6 @@ class ServiceSettings(BaseSettings):
         urls = read_urls(self.peers)
         tokens = read_tokens(self.replica_tokens, self.replica_token, list(urls))
         return tuple(Peer(name, url, tokens[name]) for name, url in urls.items())
-
-    @classmethod
-    def load(cls) -> Self:
-        """Read the environment.
-
-        Raises:
-            SystemExit: one line naming every variable that is missing or not acceptable.
-        """
-        try:
-            return cls()  # type: ignore[call-arg]
-        except ValidationError as error:
-            faults = "; ".join(
-                f"{str(fault['loc'][0]).upper()}: {_reason(fault['type'], fault['msg'])}"
-                for fault in error.errors(include_input=False, include_url=False)
-            )
-            raise SystemExit(f"cannot start, check the environment: {faults}") from None
 
 
 def _reason(kind: str, message: str) -> str:

@@ -35,32 +35,13 @@ HOUSEKEEPING_SECONDS = 600.0
 
 def register(app: Flask, ports: Ports) -> None:
     """Add the commands to the app."""
-
-    @app.cli.command("migrate")
-    def migrate() -> None:
-        """Bring the database to the newest schema (as the owner of the tables)."""
-        url = ports.settings.orders_migration_url
-        if url is None:
-            raise SystemExit("migrate needs ORDERS_MIGRATION_URL")
-        try:
-            migrations.upgrade(Path(__file__).parent, url)
-        except migrations.MigrationRefused as refusal:
-            raise SystemExit(f"error: {refusal}") from None
-        click.echo("orders: the schema is up to date")
+    _register_owners(app, ports)
 
     @app.cli.command("seed")
     def seed() -> None:
         """Make the first admin, and the demo accounts when SEED_DEMO=1; repeating it is fine."""
         account_seeding.seed(ports)
         click.echo("orders: the accounts are there")
-
-    @app.cli.command("forget-probe")
-    def forget_probe() -> None:
-        """Remove the orders of the ready check (as the owner of the tables)."""
-        url = ports.settings.orders_migration_url
-        if url is None:
-            raise SystemExit("forget-probe needs ORDERS_MIGRATION_URL")
-        click.echo(f"orders: {probe.forget(url)} probe orders removed")
 
     @app.cli.command("cancel")
     @click.argument("order_ids", nargs=-1, required=True)
@@ -78,6 +59,30 @@ def register(app: Flask, ports: Ports) -> None:
 
     parked.register(app, ports.database, ports.peers)
     dead_letters.register(app, ports.settings.event_bus_url, "orders", handlers(ports))
+
+
+def _register_owners(app: Flask, ports: Ports) -> None:
+    """The commands of the owner of the tables."""
+
+    @app.cli.command("migrate")
+    def migrate() -> None:
+        """Bring the database to the newest schema (as the owner of the tables)."""
+        url = ports.settings.orders_migration_url
+        if url is None:
+            raise SystemExit("migrate needs ORDERS_MIGRATION_URL")
+        try:
+            migrations.upgrade(Path(__file__).parent, url)
+        except migrations.MigrationRefused as refusal:
+            raise SystemExit(f"error: {refusal}") from None
+        click.echo("orders: the schema is up to date")
+
+    @app.cli.command("forget-probe")
+    def forget_probe() -> None:
+        """Remove the orders of the ready check (as the owner of the tables)."""
+        url = ports.settings.orders_migration_url
+        if url is None:
+            raise SystemExit("forget-probe needs ORDERS_MIGRATION_URL")
+        click.echo(f"orders: {probe.forget(url)} probe orders removed")
 
 
 def handlers(ports: Ports) -> dict[str, bus.Handler]:

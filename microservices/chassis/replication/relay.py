@@ -71,8 +71,9 @@ class PeerRelay(Relay):
                 given the epoch that the peer knows.
         """
         name = state.sink_of(peer)
-        lock = RELAY_LOCK << 32 | zlib.crc32(name.encode())
-        super().__init__(engine, source, {name: sink}, bell=_NoBell(), lock=lock)
+        super().__init__(engine, source, {name: sink})
+        self._bell = _NoBell()
+        self._lock = RELAY_LOCK << 32 | zlib.crc32(name.encode())
         self._sink = sink
         self._name = name
         self._snapshot = snapshot
