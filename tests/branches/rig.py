@@ -134,28 +134,29 @@ class House:
     """One branch: its database, its catalog behind HTTP, its relays."""
 
     def __init__(
-        self, name: str, dsn: str, port: int, links: Mapping[str, Link], *, rebalance: bool
+        self,
+        name: str,
+        dsn: str,
+        port: int,
+        links: Mapping[str, Link],
+        *,
+        rebalance: bool,
+        orders_url: str,
     ) -> None:
         self.name = name
         self.dsn = dsn
         settings = Settings(
-            node_name=name,
-            instance=f"{name}-tests",
-            peers=",".join(f"{peer}={link.url}" for peer, link in links.items()),
-            replica_tokens=",".join(f"{peer}={token_of(name, peer)}" for peer in links),
-            replication_retry_seconds=0.05,
-            service_token=SERVICE_TOKEN,
-            event_bus_url="redis://127.0.0.1:1/0",
+            **told(name, links),
             catalog_database_url=dsn,
             catalog_pool_size=8,
-            orders_url=NOWHERE,
-            log_level="critical",
+            orders_url=orders_url,
             stock_rebalance=rebalance,
         )
         self.app = catalog.app.create_app(settings)
         self.ports: Ports = self.app.extensions["feira"]
         self.at = Branch(name, self.ports.clock)
         self._server: BaseWSGIServer = make_server("127.0.0.1", port, self.app, threaded=True)
+        self.url = f"http://127.0.0.1:{port}"
         self._serving = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), daemon=True
         )
@@ -317,6 +318,20 @@ FROM stock s JOIN products p ON p.id = s.product_id ORDER BY p.sku, s.branch
 """
 
 
+def told(name: str, links: Mapping[str, Link]) -> dict[str, Any]:
+    """The settings that both services of a branch have."""
+    return {
+        "node_name": name,
+        "instance": f"{name}-tests",
+        "peers": ",".join(f"{peer}={link.url}" for peer, link in links.items()),
+        "replica_tokens": ",".join(f"{peer}={token_of(name, peer)}" for peer in links),
+        "replication_retry_seconds": 0.05,
+        "service_token": SERVICE_TOKEN,
+        "event_bus_url": "redis://127.0.0.1:1/0",
+        "log_level": "critical",
+    }
+
+
 class Country:
     """Some branches, and the links from each to each."""
 
@@ -333,15 +348,25 @@ class Country:
             for other in names
             if one != other
         }
+        self.orders_urls = dict.fromkeys(names, NOWHERE)
         self.houses: dict[str, House] = {}
 
     def open(self, name: str, dsn: str | None = None) -> House:
         """Start a branch, with a database that is new unless one is given."""
-        links = {other: link for (one, other), link in self.links.items() if one == name}
-        dsn = dsn or fresh_catalog(self._server)
-        house = House(name, dsn, self._ports[name], links, rebalance=self._rebalance)
+        house = House(
+            name,
+            dsn or fresh_database(self._server, "catalog"),
+            self._ports[name],
+            self.ways_from(name),
+            rebalance=self._rebalance,
+            orders_url=self.orders_urls[name],
+        )
         self.houses[name] = house
         return house
+
+    def ways_from(self, name: str) -> dict[str, Link]:
+        """The links to the others."""
+        return {other: link for (one, other), link in self.links.items() if one == name}
 
     def cut(self, *pairs: tuple[str, str]) -> None:
         """Let nothing pass between these, or between all."""
@@ -382,15 +407,15 @@ def country(
         yield found
 
 
-def fresh_catalog(server: PostgresServer) -> str:
-    """A database with the catalog's tables; its URI."""
-    dsn = server.create(f"catalog-{new_id().lower()}")
+def fresh_database(server: PostgresServer, service: str) -> str:
+    """A database with a service's tables; its URI."""
+    dsn = server.create(f"{service}-{new_id().lower()}")
     with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("SELECT rolname FROM pg_roles")
         known = {row[0] for row in cursor.fetchall()}
         for role in {"catalog", "orders", "auditor"} - known:
             cursor.execute(f"CREATE ROLE {role} LOGIN")
-    migrations.upgrade(Path(REPOSITORY / "microservices" / "catalog"), dsn)
+    migrations.upgrade(Path(REPOSITORY / "microservices" / service), dsn)
     return dsn
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis.replication import shared
 from chassis.replication.shared import Edit
-from tests.branches.rig import Country, Faults, country, fresh_catalog
+from tests.branches.rig import Country, Faults, country, fresh_database
 from tests.events.rig import fresh_engine
 from tests.postgres_server import PostgresServer
 from tests.shop import wait_until
@@ -86,7 +86,7 @@ def test_the_winner_does_not_depend_on_the_order_of_arrival(postgres: PostgresSe
         "two": Edit(9, "matriz", 5, "matriz"),
         "aside": Edit(9, "filial"),
     }
-    engine = fresh_engine(fresh_catalog(postgres))
+    engine = fresh_engine(fresh_database(postgres, "catalog"))
     winners = []
     for number, order in enumerate(permutations(edits)):
         here: dict[str, dict[str, str]] = {}

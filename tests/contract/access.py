@@ -21,6 +21,10 @@ ACCESS = {
         "POST /api/reservations/{reservation_id}/commit": "service",
         "DELETE /api/reservations/{reservation_id}": "service",
         "GET /internal/products": "service",
+        "POST /replica/event": "replica",
+        "POST /api/stock-transfers": "operator",
+        "GET /api/stock-transfers": "operator",
+        "GET /api/products/{product_id}/lost-edits": "operator",
     },
     "cart": {
         "POST /api/carts": "public",
@@ -52,6 +56,11 @@ ACCESS = {
         "POST /api/orders/{order_id}/status": "operator",
         "GET /internal/orders/{order_id}": "service",
         "GET /internal/revocations": "service",
+        "POST /internal/replica": "service",
+        "GET /api/customers": "operator",
+        "PATCH /api/customers/{email}": "operator",
+        "GET /api/customers/{email}/lost-edits": "operator",
+        "GET /api/branch-orders": "operator",
     },
 }
 # Not in the documents; of these only pictures are routed by the gateway as they are.
