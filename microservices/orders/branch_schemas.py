@@ -18,8 +18,10 @@ class ReplicaBatch(Body):
 
 
 class ReplicaTaken(Shown):
-    epoch: int
-    known: dict[str, int]
+    """`epoch` and `known` are absent when none of it was an event."""
+
+    epoch: int = 1
+    known: dict[str, int] = Field(default_factory=dict)
     results: list[dict[str, Any]]
 
 

@@ -57,7 +57,7 @@ def rename(session: Session, branch: str, clock: Clock, email: str, name: str) -
     """
     customer = _lock(session, email)
     if customer is None:
-        raise CustomerNotFound("There is no customer with this e-mail address.")
+        raise _unknown()
     if customer.name != name:
         customer.name = name
         _rename_account(session, customer)
@@ -107,6 +107,21 @@ def page(session: Session, limit: int, after: str | None) -> list[Customer]:
     """Customers in order of e-mail."""
     query = select(Customer).order_by(Customer.email).limit(limit)
     return list(session.scalars(query.where(Customer.email > after) if after else query))
+
+
+def lost(session: Session, email: str) -> list[dict[str, Any]]:
+    """Edits of a customer that lost against a concurrent one.
+
+    Raises:
+        CustomerNotFound: there is no such customer.
+    """
+    if session.get(Customer, email) is None:
+        raise _unknown()
+    return shared.lost(session.execute, "customer", email)
+
+
+def _unknown() -> CustomerNotFound:
+    return CustomerNotFound("There is no customer with this e-mail address.")
 
 
 def _rename_account(session: Session, customer: Customer) -> None:

@@ -8,7 +8,6 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
 from chassis.auth import allow
-from chassis.replication import shared
 from chassis.schemas import LostEdits, Page, json_response
 from orders import customers, replica
 from orders.branch_schemas import (
@@ -74,7 +73,7 @@ def change_customer(path: CustomerPath, body: CustomerChanges) -> Response:
 )
 @allow("operator")
 def list_lost_edits(path: CustomerPath) -> Response:
-    lost = ports().database.read_latest(lambda s: shared.lost(s.execute, "customer", path.email))
+    lost = ports().database.read_latest(lambda session: customers.lost(session, path.email))
     return json_response({"items": lost, "next_cursor": None})
 
 

@@ -21,6 +21,8 @@ SECONDS = 5.0
 # Below the gateway's limit of 1 MiB, and few enough to be taken well within its patience.
 MOST_BYTES = 600_000
 MOST_EVENTS = 500
+# A branch that sells makes most of these, and only the last of each product is of any use.
+CONFLATED = "stock.updated"
 
 Prepare = Callable[[Iterable[Event]], Iterable[dict[str, Any]]]
 
@@ -77,7 +79,7 @@ class PeerSink:
             SetBack: this branch is an older copy of itself.
             PeerAway: not taken, or not known to be.
         """
-        return self.deliver(filter(self._wanted, events), after)
+        return self.deliver(_newest([each for each in events if self._wanted(each)]), after)
 
     def deliver(self, events: Iterable[Event], after: str | None) -> str:
         """The same for any number of events, whatever they are."""
@@ -143,6 +145,12 @@ class PeerSink:
                     "reason": reason,
                 },
             )
+
+
+def _newest(events: Sequence[Event]) -> list[Event]:
+    """Without stock that is said anew later in the batch: what counts is the newest version."""
+    last = {each.subject: each.id for each in events if each.type == CONFLATED}
+    return [each for each in events if each.type != CONFLATED or last[each.subject] == each.id]
 
 
 def _encoded(document: dict[str, Any]) -> bytes:
