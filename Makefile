@@ -15,7 +15,8 @@ $(if $(filter-out compose embedded,$(ON)),$(error ON is compose or embedded, not
 DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile postgres/etcd.Dockerfile compose/observability/Dockerfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status logs test test-browser race controls lint audit drill bench load lock venv dev-venv \
+.PHONY: help run branches demo-branches stop status logs test test-browser race controls lint audit \
+	drill bench load lock venv dev-venv \
 	python up down upgrade backup restore test-docker
 
 help: ## List the commands
@@ -36,8 +37,17 @@ status: venv ## Show every process with its state and memory
 logs: venv ## Follow the logs of all processes, or of one: make logs P=orders
 	@exec $(VENV)/python -m local logs $(P)
 
-audit: $(if $(filter compose,$(ON)),python,venv) ## Prove the stock and payment invariants of the running system (ON=compose: of `make up`)
-	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) audit
+branches: export FEIRA_STARTED := $(shell date +%s)
+branches: $(if $(filter compose,$(ON)),python,venv) ## Start several branches on this machine, each a whole shop that sells from its own stock: N=3 (ON=compose: in containers; then DOWN=1 removes them, VOLUMES=1: with their data)
+	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) branches $(or $(N),3) \
+		$(if $(filter compose,$(ON)),$(call option,PORT) $(if $(call yes,DOWN),--down) $(if $(call yes,VOLUMES),--volumes))
+
+demo-branches: venv ## Play what branches do when they race, are cut off and are lied to, with figures
+	@exec $(VENV)/python -m local demo-branches
+
+audit: $(if $(filter compose,$(ON)),python,venv) ## Prove the stock and payment invariants of the running system (ON=compose: of `make up`; ALL=1: of all branches)
+	@exec $(if $(filter compose,$(ON)),$(PYTHON) -m local.compose,$(VENV)/python -m local) audit \
+		$(if $(call yes,ALL),--all)
 
 # ON=compose breaks parts of the running system; without it the drill starts a stack of its own.
 drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of what `make up` started; KIND=, TIMES=, RATE=, FULL=1)
@@ -56,7 +66,8 @@ test-browser: dev-venv ## Try the shop and the console in Chromium (Debian: apt 
 
 race: dev-venv ## Prove the promises at full counts, then the audit; some of them: make race P=1,7
 	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \
-		tests/race tests/outage tests/events tests/async_orders tests/integration/test_events.py tests/integration/test_traces.py tests/integration/test_backup.py \
+		tests/race tests/outage tests/events tests/branches tests/async_orders tests/integration/test_events.py \
+		tests/integration/test_traces.py tests/integration/test_backup.py \
 		tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
 		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time
 

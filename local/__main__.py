@@ -23,11 +23,24 @@ def _run(options: argparse.Namespace) -> int:
     from local.errors import StackError
     from local.progress import Progress
     from local.report import show_failure
+    from local.settings import read_settings
 
     try:
         match options.command:
             case "logs":
                 return commands.logs(options.process)
+            case "branches":
+                from local import branches
+
+                return branches.run(options.count)
+            case "demo-branches":
+                from local import branches_demo
+
+                return branches_demo.run()
+            case "audit" if options.all:
+                from local import branches
+
+                return branches.audit(read_settings())
             case "backup":
                 return commands.backup(options.folder)
             case "restore":
@@ -52,7 +65,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     every.add_parser(
         "status", help="show the processes, their memory, and whether the shop is open"
     )
-    every.add_parser("audit", help="prove the stock and payment invariants of the running system")
+    audit = every.add_parser("audit", help="prove the stock and payment invariants")
+    audit.add_argument("--all", action="store_true", help="of all branches, and between them")
+    branches = every.add_parser("branches", help="start several branches on this machine")
+    branches.add_argument("count", type=int, nargs="?", default=3)
+    every.add_parser("demo-branches", help="play the scenarios of branches, with figures")
     backup = every.add_parser("backup", help="copy everything while the shop is open")
     backup.add_argument("folder", type=Path, help="where the backup gets its folder")
     restore = every.add_parser("restore", help="put a backup where the next start finds it")

@@ -35,7 +35,7 @@ LEDGER = """
     FROM stock s
     LEFT JOIN (
         SELECT product_id, branch, sum(delta) AS total,
-            sum(delta) FILTER (WHERE kind IN ('supply', 'adjust')) AS brought
+            sum(delta) FILTER (WHERE kind IN ('supply', 'adjust', 'transfer')) AS brought
         FROM stock_movements GROUP BY product_id, branch
     ) m ON m.product_id = s.product_id AND m.branch = s.branch
     LEFT JOIN (
@@ -46,6 +46,8 @@ LEDGER = """
             jsonb_to_recordset(r.lines) AS l (product_id bigint, quantity bigint)
         GROUP BY l.product_id, r.branch
     ) r ON r.product_id = s.product_id AND r.branch = s.branch
+    -- Rows of other branches are copies; the books are kept there.
+    WHERE NOT s.replica
 """
 
 CATALOG = (
@@ -67,7 +69,7 @@ CATALOG = (
     ),
     _broken(
         "conservation",
-        "supplied + adjusted = available + held + sold",
+        "supplied + adjusted + transferred = available + held + sold",
         LEDGER,
         "brought <> available + held + sold",
         "format('product %s at %s', product_id, branch)",

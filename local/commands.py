@@ -38,7 +38,7 @@ def run() -> int:
         report.show_table(progress.console, existing)
         return 0
     stack = Stack(settings, progress)
-    with _interruptible(stack), _foreground(settings):
+    with interruptible(stack), foreground(settings):
         try:
             _start_and_watch(stack, progress)
         except Interrupted:
@@ -76,7 +76,7 @@ def _watch(stack: Stack, progress: Progress) -> bool:
 
 
 @contextmanager
-def _interruptible(stack: Stack) -> Iterator[None]:
+def interruptible(*stacks: Stack) -> Iterator[None]:
     """The first signal ends the start or the watch; a second one cuts the stopping short."""
     first: list[float] = []
 
@@ -86,7 +86,8 @@ def _interruptible(stack: Stack) -> Iterator[None]:
             raise Interrupted
         # What runs us may pass on the signal that the terminal has sent us already.
         if time.monotonic() - first[0] > 1:
-            stack.hurry.set()
+            for stack in stacks:
+                stack.hurry.set()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in numbers}
@@ -98,7 +99,7 @@ def _interruptible(stack: Stack) -> Iterator[None]:
 
 
 @contextmanager
-def _foreground(settings: Settings) -> Iterator[None]:
+def foreground(settings: Settings) -> Iterator[None]:
     """Leave word of this process, so that `make stop` can ask it to end."""
     path = _foreground_file(settings)
     me = psutil.Process()
@@ -113,7 +114,7 @@ def _foreground_file(settings: Settings) -> Path:
     return settings.run / "foreground.json"
 
 
-def _foreground_process(settings: Settings) -> psutil.Process | None:
+def foreground_process(settings: Settings) -> psutil.Process | None:
     """The `make run` that holds this stack, if it is alive."""
     try:
         noted = json.loads(_foreground_file(settings).read_text("utf-8"))
@@ -123,7 +124,7 @@ def _foreground_process(settings: Settings) -> psutil.Process | None:
     return process if process.create_time() == noted["created"] else None
 
 
-def _recorded(settings: Settings) -> Stack | None:
+def recorded(settings: Settings) -> Stack | None:
     """The stack that runs in this clone, at the ports that it was started with."""
     try:
         ports = json.loads((settings.run / "ports.json").read_text("utf-8"))
@@ -134,13 +135,13 @@ def _recorded(settings: Settings) -> Stack | None:
 
 
 def _open_or_starting(settings: Settings, progress: Progress) -> Stack | None:
-    """As `_recorded`, but only if it is open; a start that is under way is waited for."""
+    """As `recorded`, but only if it is open; a start that is under way is waited for."""
     mine = Stack(settings)
     if mine.starting():
         with progress.step("Waited for another `make run` of this clone"):
             while mine.starting():
                 time.sleep(0.2)
-    found = _recorded(settings)
+    found = recorded(settings)
     # What a start that was broken off has left is ended by the next one.
     return found if found is not None and found.is_open() else None
 
@@ -149,10 +150,17 @@ def stop() -> int:
     """Stop the stack of this clone, wherever it was started, and leave nothing."""
     settings = read_settings()
     progress = Progress()
+    # Not at the top: branches are made of what is here.
+    from local import branches
+
+    if branches.stop(settings, progress):
+        progress.say("Stopped: no process of the branches is left.")
+        if not any(belongings(settings.feira_home)):
+            return 0
     if not settings.feira_home.exists():
         progress.say("Feira is not running in this clone.")
         return 0
-    holder = _foreground_process(settings)
+    holder = foreground_process(settings)
     if holder is not None:
         with (
             progress.step("Stopped by the `make run` that held it"),
@@ -160,7 +168,7 @@ def stop() -> int:
         ):
             holder.terminate()
             holder.wait(timeout=60)
-    stack = _recorded(settings) or Stack(settings)
+    stack = recorded(settings) or Stack(settings)
     if holder is None and not any(belongings(settings.feira_home)):
         progress.say("Feira is not running in this clone.")
         return 0
@@ -177,17 +185,24 @@ def status() -> int:
     """Show every process with its state and memory, and whether the gateway serves."""
     settings = read_settings()
     console = Progress().console
-    stack = _recorded(settings)
+    stack = recorded(settings)
+    from local import branches
+
+    for name, branch in branches.recorded(settings).items():
+        console.print(f"branch {name}:")
+        report.show_processes(console, branch)
+        if stack is None:
+            stack = branch
     if stack is None:
         console.print("Feira is not running in this clone.")
-        return 0
-    report.show_processes(console, stack)
+    elif stack.settings.feira_home == settings.feira_home:
+        report.show_processes(console, stack)
     return 0
 
 
 def audit() -> int:
     """Prove the invariants of stock and payment on the running stack: 0 if all hold, else 1."""
-    stack = _recorded(read_settings())
+    stack = recorded(read_settings())
     if stack is None:
         raise StackError("Feira is not running in this clone; `make run` starts it")
     # Only this command needs it, and the others should start quickly.
@@ -204,7 +219,7 @@ def backup(parent: Path) -> int:
     """Copy the running stack into a folder of its own below `parent`."""
     settings = read_settings()
     restoring.refuse(settings)
-    stack = _recorded(settings)
+    stack = recorded(settings)
     if stack is None:
         raise StackError("Feira is not running in this clone; `make run` starts it")
     from local.backup import backup as copy

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from local import compose_branches, compose_overlays
 from local import compose_engine as engine
 from local import compose_notes as notes
-from local import compose_overlays
 from local.compose_backup import backup
 from local.compose_restore import restore
 from local.compose_upgrade import upgrade
@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         engine.ENVIRONMENT, bus=options.bus, observe=options.observe
                     )
                 return up("--build")
+            case "branches":
+                if options.down:
+                    return compose_branches.down(options.count, volumes=options.volumes)
+                return compose_branches.up(options.count, options.port)
             case "down":
                 return down(volumes=options.volumes)
             case "audit":
@@ -67,6 +71,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     down_parser = commands.add_parser("down", help="remove the containers and networks")
     down_parser.add_argument("--volumes", action="store_true", help="the data too")
+    branches = commands.add_parser("branches", help="start several branches, a project for each")
+    branches.add_argument("count", type=int)
+    branches.add_argument("--port", type=int, default=compose_branches.PORT, help="of the first")
+    branches.add_argument("--down", action="store_true", help="remove them")
+    branches.add_argument("--volumes", action="store_true", help="with --down: the data too")
     commands.add_parser("audit", help="prove the stock and payment invariants")
     commands.add_parser("upgrade", help="replace what runs by the version in this clone")
     backup_parser = commands.add_parser("backup", help="copy everything while the shop is open")

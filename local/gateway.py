@@ -73,6 +73,7 @@ def placeholders(settings: Settings) -> dict[str, str]:
         ),
         "CART_SERVERS": _servers(settings.cart_port),
         "ORDERS_SERVERS": _servers(settings.orders_port),
+        "REPLICA_DOOR": "include fragments/replica.conf;" if settings.peers else "",
         "FRAGMENTS_DIR": "fragments",
         "DOCS_DIR": "docs",
         "SWAGGER_DIR": "swagger",

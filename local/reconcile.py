@@ -72,6 +72,17 @@ def rewind(dsn: str, cursors: dict[str, str]) -> None:
             )
 
 
+def close_stock(dsn: str, branch: str) -> None:
+    """Have a branch sell nothing until its peers have said what it had done since the backup.
+
+    A backup of a version that knew no other branches has nothing that peers could know of.
+    """
+    with closing(_connect(dsn)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regprocedure('close_stock(text, timestamptz)') IS NOT NULL")
+        if _only(cursor.fetchall()) == "True":
+            cursor.execute("SELECT close_stock(%s, now())", [branch])
+
+
 def compare(catalog_dsn: str, orders_dsn: str, since: str) -> Plan:
     """Find what the two databases do not agree about.
 

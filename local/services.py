@@ -115,7 +115,15 @@ class Services:
         if shown_by in self.ports:
             common["PROMETHEUS_MULTIPROC_DIR"] = str(self._metrics / shown_by)
         own = {"catalog": self._catalog, "cart": self._cart, "orders": self._orders}[service]()
-        return common | own | self._settings.service_environment
+        branches = self._branches() if service in WITH_DATABASE else {}
+        return common | branches | own | self._settings.service_environment
+
+    def _branches(self) -> dict[str, str]:
+        return {
+            "PEERS": self._settings.peers,
+            "REPLICA_TOKEN": self._settings.replica_token.get_secret_value(),
+            "REPLICA_TOKENS": self._settings.replica_tokens.get_secret_value(),
+        }
 
     def _catalog(self) -> dict[str, str]:
         secrets = self._secrets

@@ -82,6 +82,13 @@ class Settings(GatewaySettings):
     supervisor_port: Port = _moved("Control port of the supervisor", "supervisor_port")
 
     node_name: str = Field("matriz", description="Name of this branch")
+    peers: str = Field("", description="Other branches: filial=https://filial.example,...")
+    replica_token: SecretStr = Field(
+        SecretStr(""), description="Secret shared with the only other branch"
+    )
+    replica_tokens: SecretStr = Field(
+        SecretStr(""), description="One secret for each other branch: filial=...,loja=..."
+    )
     log_level: str = Field("info", description="Log level of the services")
     seed_demo: bool = Field(True, description="Load the demo shop and its accounts")
     admin_email: str = Field("admin@feira.local", description="E-mail of the first administrator")

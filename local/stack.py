@@ -169,6 +169,8 @@ class Stack:
             url = self.cluster.superuser_url(database)
             reconcile.check_identity(url, position)
             reconcile.rewind(url, position["cursors"])
+            if self.settings.peers and database == "catalog":
+                reconcile.close_stock(url, self.settings.node_name)
         self.cluster.restored_note.unlink()
 
     def _table(self) -> list[Process]:

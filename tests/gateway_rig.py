@@ -143,6 +143,7 @@ def _values(rig: Rig, catalog_options: str, changes: Mapping[str, str]) -> dict[
         "TLS_CERTIFICATE": str(certificate),
         "TLS_CERTIFICATE_KEY": str(key),
         "RESOLVER": "",
+        "REPLICA_DOOR": "",
         "CATALOG_SERVERS": " ".join(catalogs),
         "CART_SERVERS": f"server 127.0.0.1:{rig.cart.port};",
         "ORDERS_SERVERS": f"server 127.0.0.1:{rig.orders.port};",

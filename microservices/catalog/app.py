@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from flask_openapi3 import OpenAPI
 
-from catalog import commands, images, produtos, routes, service_routes, stock
+from catalog import (
+    branches,
+    commands,
+    images,
+    produtos,
+    replica_routes,
+    routes,
+    service_routes,
+    stock,
+)
 from catalog.ports import Ports
 from catalog.settings import Settings
 from chassis import app as chassis_app
@@ -14,6 +23,8 @@ from chassis.clock import Clock, SystemClock
 from chassis.db import Database, ping
 from chassis.http_client import ServiceClient
 from chassis.outbox import backlog
+from chassis.replication import state
+from chassis.replication.client import PeerClient
 from chassis.standby import replication
 from chassis.trust import RemoteKeys, remote_revocations
 
@@ -25,7 +36,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     database = Database(
         "catalog",
         settings.catalog_database_url,
-        pool_size=settings.catalog_pool_size,
+        # Each peer has a connection of its own in the background process.
+        pool_size=settings.catalog_pool_size + len(settings.branches),
         wait_seconds=settings.database_wait_seconds,
         application_name=settings.instance,
     )
@@ -35,16 +47,14 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         pool_size=settings.threads,
         service_token=settings.service_token,
     )
-    ports = Ports(settings, database, orders, clock)
+    peers = {peer.name: PeerClient(peer) for peer in settings.branches}
+    ports = Ports(settings, database, orders, clock, peers)
     service = chassis_app.start(
         "catalog", "Feira: catalog", DESCRIPTION, settings, request_seconds=settings.request_seconds
     )
-    service.checks["database"] = lambda: ping(database.reader) or ping(database.primary)
-    service.status["stock"] = lambda: database.read(lambda s: stock.totals(s, ports.branch))
-    service.status["pending"] = lambda: backlog(database.reader)
-    service.status["replication"] = lambda: replication(database)
+    _report(service, ports)
     service.app.extensions["feira"] = ports
-    for blueprint in (routes.api, service_routes.api, produtos.api):
+    for blueprint in (routes.api, service_routes.api, replica_routes.api, produtos.api):
         service.app.register_api(blueprint)
     _tell_inside(service.app, ports)
     service.app.register_blueprint(images.pages)
@@ -65,6 +75,21 @@ def _tell_inside(app: OpenAPI, ports: Ports) -> None:
     inside_routes.register(
         app, ports.settings, "catalog", lambda: stores.postgres_checks(dsn), handlers
     )
+
+
+def _report(service: chassis_app.Service, ports: Ports) -> None:
+    """What /ready and /status ask."""
+    database = ports.database
+    service.checks["database"] = lambda: ping(database.reader) or ping(database.primary)
+    service.status["stock"] = lambda: database.read(lambda s: stock.totals(s, ports.branch))
+    service.status["pending"] = lambda: backlog(database.reader)
+    if ports.peers:
+        known = ports.settings.branches
+        service.status["peers"] = lambda: state.peers(database.primary, known)
+        service.status["branches"] = lambda: database.read_primary(
+            lambda s: branches.totals(s, ports.branch)
+        )
+    service.status["replication"] = lambda: replication(database)
 
 
 DESCRIPTION = "Products, categories, search, stock and reservations."

@@ -7,13 +7,16 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from catalog import seeding, settlement, sweeper
+from catalog import branches, rebalance, rejoin, retirement, seeding, settlement, sweeper
 from catalog.ports import Ports
 from chassis import background, bus, dead_letters, delivery, inbox
 from chassis.outbox import Relay
+from chassis.replication import parked
 
 TRIM_SECONDS = 60.0
 MEASURE_SECONDS = 5.0
+REJOIN_SECONDS = 2.0
+REBALANCE_SECONDS = 5.0
 HOUSEKEEPING_SECONDS = 600.0
 
 
@@ -37,6 +40,21 @@ def register(app: Flask, ports: Ports) -> None:
         """Relay events, settle reservations by order events, sweep expired ones."""
         background.run(loops(ports), heartbeat=heartbeat, metrics_bind=ports.settings.metrics_bind)
 
+    @app.cli.command("rejoin")
+    def rejoin_peers() -> None:
+        """Stop selling until every peer has said what it knows, as after a restore."""
+        if ports.peers and rejoin.close(ports):
+            click.echo("catalog: closed until all peers have answered")
+
+    @app.cli.command("retire")
+    @click.option("--to", required=True, help="The peer that gets the stock.")
+    def retire(to: str) -> None:
+        """Send all units that nobody holds to a peer; repeat it when the last hold has ended."""
+        if to not in ports.peers:
+            raise SystemExit(f"{to} is not among PEERS")
+        click.echo(f"catalog: {retirement.retire(ports, to)} units sent to {to}")
+
+    parked.register(app, ports.database, ports.peers)
     dead_letters.register(app, ports.settings.event_bus_url, "catalog", handlers(ports))
 
 
@@ -75,7 +93,17 @@ def loops(ports: Ports) -> list[background.Loop]:
         publisher.trim()
         return False
 
+    peers = [
+        background.Loop(f"relay-{name}", peer_relay.duty, 0)
+        for name, peer_relay in zip(ports.peers, branches.relays(ports), strict=True)
+    ]
+    if ports.peers:
+        peers.append(background.Loop("rejoin", lambda: rejoin.rejoin(ports), REJOIN_SECONDS))
+    if ports.peers and ports.settings.stock_rebalance:
+        level = background.Loop("rebalance", lambda: rebalance.level(ports), REBALANCE_SECONDS)
+        peers.append(level)
     return [
+        *peers,
         background.Loop("relay", relay.duty, 0),
         background.Loop("settlement", consumer.cycle, 0),
         background.Loop("sweeper", lambda: sweeper.sweep(ports), ports.settings.sweep_seconds),

@@ -1,7 +1,8 @@
 """The catalog's tables. Migrations make them; a test compares the two.
 
 `stock.available` always equals the sum of its movements, and a row is written only by its own
-branch. Reservations hold their lines as a document: they are read and written as a whole.
+branch; rows of other branches are copies (`replica`) of what those said last. Reservations hold
+their lines as a document: they are read and written as a whole.
 """
 
 from __future__ import annotations
@@ -64,13 +65,17 @@ class Stock(Base):
     branch: Mapped[str] = mapped_column(Text, primary_key=True)
     available: Mapped[int] = mapped_column(BigInteger)
     version: Mapped[int] = mapped_column(BigInteger, server_default="1")
+    replica: Mapped[bool] = mapped_column(server_default="false")
+    epoch: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    sent: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    received: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class StockMovement(Base):
     __tablename__ = "stock_movements"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('supply', 'adjust', 'reserve', 'release', 'return')",
+            "kind IN ('supply', 'adjust', 'reserve', 'release', 'return', 'transfer')",
             name="stock_movements_kind",
         ),
         CheckConstraint("delta <> 0", name="stock_movements_moves"),
@@ -83,6 +88,25 @@ class StockMovement(Base):
     delta: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str] = mapped_column(Text)
     reference: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(Timestamp)
+
+
+class StockTransfer(Base):
+    """Units on their way from one branch to another, as this end knows it."""
+
+    __tablename__ = "stock_transfers"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="stock_transfers_moves"),
+        CheckConstraint("state IN ('sent', 'received')", name="stock_transfers_state"),
+        Index("stock_transfers_in_transit", "from_branch", postgresql_where="state = 'sent'"),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    sku: Mapped[str] = mapped_column(Text)
+    from_branch: Mapped[str] = mapped_column(Text)
+    to_branch: Mapped[str] = mapped_column(Text)
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(Timestamp)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flask import current_app
 
@@ -10,6 +11,7 @@ from catalog.settings import Settings
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.http_client import ServiceClient
+from chassis.replication.client import PeerClient
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Ports:
     database: Database
     orders: ServiceClient
     clock: Clock
+    peers: Mapping[str, PeerClient] = field(default_factory=dict)
 
     @property
     def branch(self) -> str:

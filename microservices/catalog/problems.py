@@ -49,3 +49,11 @@ class ReservationReleased(Conflict):
 
 class ReservationMismatch(Conflict):
     slug, title = "reservation-mismatch", "The reservation exists with other items"
+
+
+class TransferMismatch(Conflict):
+    slug, title = "transfer-mismatch", "The transfer exists with other units"
+
+
+class UnknownBranch(NotFound):
+    slug, title = "branch-not-found", "No such branch"

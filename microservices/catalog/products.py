@@ -15,6 +15,8 @@ from catalog.problems import AlreadyExists, CategoryNotFound, EditConflict, Prod
 from chassis import outbox
 from chassis.clock import Clock
 from chassis.outbox import NewEvent
+from chassis.replication import shared
+from chassis.replication.shared import Edit
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,13 @@ def find_many(session: Session, ids: Sequence[int], branch: str) -> list[Offer]:
     return [Offer(*row) for row in rows]
 
 
-def create(session: Session, branch: Branch, fields: dict[str, Any]) -> Offer:
+def create(
+    session: Session, branch: Branch, fields: dict[str, Any], edit: Edit | None = None
+) -> Offer:
     """Add a product with its first supply.
+
+    Args:
+        edit: who made it, when it was not this branch now.
 
     Raises:
         AlreadyExists: the sku is taken.
@@ -106,12 +113,14 @@ def create(session: Session, branch: Branch, fields: dict[str, Any]) -> Offer:
     except IntegrityError as error:
         raise AlreadyExists(f"The sku {fields['sku']} is taken.") from error
     session.refresh(product, ["version", "currency", "active"])
-    stock = Stock(product_id=product.id, branch=branch.name, available=units, version=1)
+    stock = Stock(
+        product_id=product.id, branch=branch.name, available=units, version=1, sent=0, received=0
+    )
     session.add(stock)
     if units:
         session.add(movement(stock, branch, units, "supply", "first supply"))
     session.flush()
-    tell(session, branch, Offer(product, stock))
+    tell(session, branch, Offer(product, stock), edit or _edited(session, branch, product))
     return Offer(product, stock)
 
 
@@ -143,8 +152,13 @@ def deactivate(session: Session, branch: Branch, product_id: int) -> None:
         _apply(session, branch, product, {"active": False})
 
 
-def create_category(session: Session, slug: str, name: str) -> Category:
+def create_category(
+    session: Session, branch: Branch, slug: str, name: str, edit: Edit | None = None
+) -> Category:
     """Add a category.
+
+    Args:
+        edit: who made it, when it was not this branch now.
 
     Raises:
         AlreadyExists: the slug or the name is taken.
@@ -155,6 +169,8 @@ def create_category(session: Session, slug: str, name: str) -> Category:
         session.flush()
     except IntegrityError as error:
         raise AlreadyExists(f"The category {slug} or its name exists already.") from error
+    edit = edit or shared.edited_here(session.execute, "category", slug, branch.name)
+    outbox.append(session.execute, [category_event(category, edit)], branch.clock)
     return category
 
 
@@ -170,14 +186,25 @@ def movement(stock: Stock, branch: Branch, delta: int, kind: str, reference: str
     )
 
 
-def tell(session: Session, branch: Branch, offer: Offer) -> None:
+def tell(session: Session, branch: Branch, offer: Offer, edit: Edit) -> None:
     """Write the events of a changed product: what it is, and this branch's stock of it.
 
     Both rows have to be locked: events of a row that is not could come after newer ones.
     """
-    described = product_document(offer.product)
-    event = NewEvent("product.updated", offer.product.sku, described)
+    event = product_event(offer.product, edit)
     outbox.append(session.execute, [event, stock_event(offer)], branch.clock)
+
+
+def product_event(product: Product, edit: Edit) -> NewEvent:
+    """That a product is what it is, by whose edit."""
+    described = product_document(product) | {"edit": edit.document()}
+    return NewEvent("product.updated", product.sku, described)
+
+
+def category_event(category: Category, edit: Edit) -> NewEvent:
+    """That a category is there, by whose edit."""
+    described = {"slug": category.slug, "name": category.name, "edit": edit.document()}
+    return NewEvent("category.updated", category.slug, described)
 
 
 def stock_event(offer: Offer) -> NewEvent:
@@ -191,6 +218,8 @@ def stock_event(offer: Offer) -> NewEvent:
             "branch": offer.stock.branch,
             "available": offer.stock.available,
             "version": offer.stock.version,
+            "sent": offer.stock.sent,
+            "received": offer.stock.received,
             "product": product_document(offer.product),
         },
     )
@@ -221,5 +250,9 @@ def _apply(session: Session, branch: Branch, product: Product, fields: dict[str,
     session.expire(product)
     offer = find(session, product.id, branch.name)
     assert offer is not None, "every product has a stock row of its branch"
-    tell(session, branch, offer)
+    tell(session, branch, offer, _edited(session, branch, offer.product))
     return offer
+
+
+def _edited(session: Session, branch: Branch, product: Product) -> Edit:
+    return shared.edited_here(session.execute, "product", product.sku, branch.name)

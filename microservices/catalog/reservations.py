@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from catalog import rebalance
 from catalog.ports import Ports
 from catalog.problems import (
     InsufficientStock,
@@ -39,6 +40,8 @@ def reserve(
 ) -> dict[str, Any]:
     """Hold stock for all lines or for none, with the prices that the order will be charged.
 
+    A branch that runs short asks its peers first, if it is set to (see `rebalance`).
+
     Args:
         reservation_id: the order's id; the same id again gets the same answer.
         lines: each product once.
@@ -49,6 +52,17 @@ def reserve(
         ReservationReleased: it was released before (perhaps before this call arrived).
         ReservationMismatch: the id is known with other items.
     """
+    try:
+        return _reserve(ports, reservation_id, lines, ttl_seconds)
+    except InsufficientStock as short:
+        if not rebalance.fetch(ports, short.extra["lines"]):
+            raise
+    return _reserve(ports, reservation_id, lines, ttl_seconds)
+
+
+def _reserve(
+    ports: Ports, reservation_id: str, lines: list[Line], ttl_seconds: int
+) -> dict[str, Any]:
     now = ports.clock.now()
     wanted = [{"product_id": line.product_id, "quantity": line.quantity} for line in lines]
     row = ports.database.call(

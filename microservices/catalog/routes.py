@@ -131,7 +131,7 @@ def delete_product(path: ProductPath) -> Response:
 @allow("operator")
 def create_category(body: NewCategory) -> Response:
     category = ports().database.write(
-        lambda session: products.create_category(session, body.slug, body.name)
+        lambda session: products.create_category(session, _branch(), body.slug, body.name)
     )
     return json_response(
         products.category_document(category),

@@ -10,6 +10,7 @@ from catalog.demo.products import CATEGORIES, PRODUCTS
 from catalog.models import Category, Product
 from catalog.ports import Ports
 from catalog.products import Branch
+from chassis.replication.shared import FIRST
 
 
 def seed(ports: Ports) -> int:
@@ -21,7 +22,9 @@ def _seed(session: Session, branch: Branch) -> int:
     by_slug = {category.slug: category for category in session.scalars(select(Category))}
     for wanted in CATEGORIES:
         if wanted.slug not in by_slug:
-            by_slug[wanted.slug] = products.create_category(session, wanted.slug, wanted.name)
+            by_slug[wanted.slug] = products.create_category(
+                session, branch, wanted.slug, wanted.name, FIRST
+            )
     known = set(session.scalars(select(Product.sku)))
     missing = [product for product in PRODUCTS if product.sku not in known]
     for product in missing:
@@ -34,5 +37,5 @@ def _seed(session: Session, branch: Branch) -> int:
             "stock": product.stock,
             "image_url": f"/images/{product.sku}.svg",
         }
-        products.create(session, branch, fields)
+        products.create(session, branch, fields, FIRST)
     return len(missing)

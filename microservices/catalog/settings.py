@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from chassis.settings import ServiceSettings, Url, Urls
+from chassis.settings import BranchSettings, Url, Urls
 
 
-class Settings(ServiceSettings):
+class Settings(BranchSettings):
     """Settings of the catalog's processes."""
 
     catalog_database_url: Url = Field(
@@ -23,5 +23,8 @@ class Settings(ServiceSettings):
     )
     sweep_seconds: float = Field(
         15.0, gt=0, description="How often expired reservations are looked for."
+    )
+    stock_rebalance: bool = Field(
+        False, description="Whether a branch that runs short asks its peers for units."
     )
     seed_demo: bool = Field(False, description="Whether `seed` loads the demo shop.")

@@ -86,6 +86,7 @@ def start(
         security_schemes={
             "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             "service": {"type": "apiKey", "in": "header", "name": "X-Service-Token"},
+            "replica": {"type": "apiKey", "in": "header", "name": "X-Replica-Token"},
         },
         validation_error_callback=problems.refuse_invalid,
         validation_error_model=problems.ProblemDocument,
@@ -122,7 +123,7 @@ def finish(
         if access is None:
             raise RuntimeError(f"{rule.rule} does not say who may call it: @allow is missing")
         _document(app, rule, view.__name__, access)
-    auth.guard(app, verifier, settings.service_token)
+    auth.guard(app, verifier, settings.service_token, settings.branches)
     _refuse_unknown_parameters(app)
     return app
 
@@ -206,8 +207,8 @@ def _document(app: OpenAPI, rule: Rule, name: str, access: str) -> None:
         if operation is None or method.upper() not in (rule.methods or ()):
             continue
         operation.operationId = name
-        if access == "service":
-            operation.security = [{"service": []}]
+        if access in ("service", "replica"):
+            operation.security = [{access: []}]
         elif access != "public":
             # The least role that may call it; those above it may as well.
             operation.security = [{"bearer": [access]}]

@@ -8,23 +8,27 @@ known `kid` only, issuer and audience checked, all times required.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+import structlog
 from flask import Flask, current_app, g, request
 
+from chassis.branches import Peer
 from chassis.clock import Clock
-from chassis.problems import Forbidden, Unauthenticated
+from chassis.problems import Forbidden, NotFound, Unauthenticated
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Role = Literal["customer", "operator", "admin"]
-Access = Literal["public", "customer", "operator", "admin", "service"]
+Access = Literal["public", "customer", "operator", "admin", "service", "replica"]
 RANK: dict[str, int] = {"customer": 1, "operator": 2, "admin": 3}
 LEEWAY_SECONDS = 10
 CACHED_TOKENS = 10_000
+
+log = structlog.get_logger()
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -148,7 +152,7 @@ def _identity(claims: dict[str, Any], now: int) -> Identity:
 
 
 def allow(access: Access) -> Callable[[View], View]:
-    """Say who may call a view: anyone, a role and those above it, or another service."""
+    """Say who may call a view: anyone, a role and those above it, a service, another branch."""
 
     def mark(view: View) -> View:
         view.access = access  # type: ignore[attr-defined]
@@ -157,7 +161,9 @@ def allow(access: Access) -> Callable[[View], View]:
     return mark
 
 
-def guard(app: Flask, verifier: TokenVerifier | None, service_token: str) -> None:
+def guard(
+    app: Flask, verifier: TokenVerifier | None, service_token: str, peers: Sequence[Peer] = ()
+) -> None:
     """Check `@allow` before anything else of a request is looked at."""
 
     def check() -> None:
@@ -169,6 +175,9 @@ def guard(app: Flask, verifier: TokenVerifier | None, service_token: str) -> Non
             return
         if access == "service":
             _check_service_token(service_token)
+            return
+        if access == "replica":
+            g.peer = _peer_of_token(peers)
             return
         if verifier is None:
             raise Forbidden
@@ -185,6 +194,12 @@ def identity() -> Identity:
     return caller
 
 
+def peer() -> str:
+    """The branch that sent this request, on a route for branches."""
+    name: str = g.peer
+    return name
+
+
 def _bearer_token() -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token or len(token) > 4096:
@@ -196,3 +211,21 @@ def _check_service_token(expected: str) -> None:
     presented = request.headers.get("X-Service-Token", "")
     if not hmac.compare_digest(presented.encode(), expected.encode()):
         raise Unauthenticated("This route is for the services of Feira.")
+
+
+def _peer_of_token(peers: Sequence[Peer]) -> str:
+    """The peer whose token was presented. A shop without peers has no such route."""
+    if not peers:
+        raise NotFound("This shop has no other branches.")
+    presented = request.headers.get("X-Replica-Token", "").encode()
+    # All are compared, so that the time says nothing of which one it is.
+    known = [each for each in peers if hmac.compare_digest(presented, each.token.encode())]
+    if not known:
+        log.warning(
+            "replica_refused",
+            address=request.remote_addr,
+            token="wrong" if presented else "missing",
+            bearer="Authorization" in request.headers,
+        )
+        raise Unauthenticated("This route is for other branches, which send X-Replica-Token.")
+    return known[0].name

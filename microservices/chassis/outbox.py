@@ -136,6 +136,7 @@ class Relay:
         self._sinks = sinks
         self._connection: Connection | None = None
         self._bell = Bell()
+        self._lock = RELAY_LOCK
         self._checked: dict[str, float] = {}
 
     def duty(self) -> bool:
@@ -178,7 +179,7 @@ class Relay:
     def _locked_connection(self) -> Connection | None:
         if self._connection is None:
             connection = self._engine.connect()
-            if not connection.scalar(text("SELECT pg_try_advisory_lock(:k)"), {"k": RELAY_LOCK}):
+            if not connection.scalar(text("SELECT pg_try_advisory_lock(:k)"), {"k": self._lock}):
                 connection.close()
                 return None
             self._connection = connection
@@ -198,7 +199,7 @@ class Relay:
     def _deliver(self, connection: Connection, name: str, sink: Sink) -> bool:
         cursor = connection.execute(text(_WINDOW), {"sink": name}).one_or_none()
         if cursor is None:
-            connection.execute(text(_NEW_CURSOR), {"sink": name})
+            self._begin(connection, name, sink)
             return True
         window = {"low": cursor.low, "high": cursor.high, "seq": cursor.seq}
         rows = connection.execute(text(_READ), {**window, "limit": BATCH}).all()
@@ -220,6 +221,10 @@ class Relay:
         elif rows or cursor.seq > 0 or position != cursor.position:
             connection.execute(text(_CLOSE), moved)
         return bool(rows)
+
+    def _begin(self, connection: Connection, name: str, sink: Sink) -> None:
+        """Give a sink that is new its cursor."""
+        connection.execute(text(_NEW_CURSOR), {"sink": name})
 
     def _check_is_due(self, name: str) -> bool:
         """Whether a sink with nothing to get should say if it still has what it got."""

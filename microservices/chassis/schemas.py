@@ -115,6 +115,35 @@ class Shown(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Said(BaseModel):
+    """Data of an event from another branch: exact types; what is not known here is left out."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class Stamp(Shown):
+    """Who edited, and when by the logical clock."""
+
+    lamport: int
+    branch: str
+
+
+class LostEdit(Shown):
+    """An edit that lost against a concurrent one of another branch."""
+
+    edit: Stamp
+    lost_to: Stamp
+    at: str
+    document: dict[str, Any]
+
+
+class LostEdits(Shown):
+    """The same of one thing, the newest first."""
+
+    items: list[LostEdit]
+    next_cursor: None
+
+
 def no_content(**headers: str) -> Response:
     """A 204 with headers (underscores in their names become hyphens)."""
     response = Response(status=204, mimetype=None, content_type=None)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, ValidationError, field_validator
+from pydantic import Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from chassis.branches import Peer, read_tokens, read_urls
 
 Secret = Annotated[str, StringConstraints(min_length=32)]
 Url = Annotated[str, StringConstraints(min_length=8, pattern=r"^[a-z][a-z0-9+]*://")]
@@ -64,6 +66,11 @@ class ServiceSettings(BaseSettings):
         # Compose has no way to leave a variable out.
         return None if value == "" else value
 
+    @property
+    def branches(self) -> tuple[Peer, ...]:
+        """The other branches, of which this service knows none."""
+        return ()
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment.
@@ -81,5 +88,51 @@ class ServiceSettings(BaseSettings):
             raise SystemExit(f"cannot start, check the environment: {faults}") from None
 
 
+class BranchSettings(ServiceSettings):
+    """Settings of a service that other branches are told of."""
+
+    peers: str = Field(
+        "",
+        description="Other branches and the base URLs of their gateways:"
+        " filial=https://filial.example,loja=https://loja.example",
+    )
+    replica_token: str = Field(
+        "", description="Secret shared with the only peer; with several, REPLICA_TOKENS."
+    )
+    replica_tokens: str = Field(
+        "",
+        validate_default=True,
+        description="One secret for each peer, 32 random characters or more:"
+        " filial=...,loja=... Each pair of branches has its own.",
+    )
+    replication_retry_seconds: float = Field(
+        2.0,
+        gt=0,
+        description="Pause before a peer that did not take what was sent is tried again; it"
+        " doubles up to eight times as long, with jitter.",
+    )
+
+    @field_validator("peers")
+    @classmethod
+    def _other_branches(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("node_name") in read_urls(value):
+            raise ValueError("names this branch itself")
+        return value
+
+    @field_validator("replica_tokens")
+    @classmethod
+    def _token_of_every_peer(cls, value: str, info: ValidationInfo) -> str:
+        names = list(read_urls(info.data.get("peers", "")))
+        read_tokens(value, info.data.get("replica_token", ""), names)
+        return value
+
+    @property
+    def branches(self) -> tuple[Peer, ...]:
+        """The other branches, each with its token."""
+        urls = read_urls(self.peers)
+        tokens = read_tokens(self.replica_tokens, self.replica_token, list(urls))
+        return tuple(Peer(name, url, tokens[name]) for name, url in urls.items())
+
+
 def _reason(kind: str, message: str) -> str:
-    return "is required and not set" if kind == "missing" else message
+    return "is required and not set" if kind == "missing" else message.removeprefix("Value error, ")

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from chassis import cursors
 from chassis.auth import Role
-from chassis.clock import Clock, rfc3339
+from chassis.clock import rfc3339
 from chassis.ids import new_id
 from chassis.problems import Conflict, NotFound
-from orders import passwords, sessions
+from orders import customers, passwords, sessions
 from orders.account_models import User
 from orders.ports import Ports
 
@@ -77,7 +77,7 @@ def create(ports: Ports, new: NewAccount) -> User:
         generation=1,
         created_at=ports.clock.now(),
     )
-    ports.database.write(lambda session: _insert(session, user))
+    ports.database.write(lambda session: _insert(session, ports, user))
     return user
 
 
@@ -97,7 +97,7 @@ def page(session: Session, limit: int, cursor: str | None) -> tuple[list[User], 
     return found[:limit], cursors.encode(ORDER, [found[limit - 1].id]) if more else None
 
 
-def change(session: Session, clock: Clock, user_id: str, fields: dict[str, Any]) -> User:
+def change(session: Session, ports: Ports, user_id: str, fields: dict[str, Any]) -> User:
     """Set role, active or name of an account.
 
     A new role or state calls back every access token of the account; a deactivated one is logged
@@ -114,23 +114,28 @@ def change(session: Session, clock: Clock, user_id: str, fields: dict[str, Any])
     rights_before = (user.role, user.active)
     for name, value in fields.items():
         setattr(user, name, value)
+    if "name" in fields and user.role == "customer":
+        session.flush()
+        customers.rename(session, ports.settings.node_name, ports.clock, user.email, user.name)
     if (user.role, user.active) == rights_before:
         return user
     if rights_before == ("admin", True) and not any(_is_active_admin(one) for one in locked):
         raise LastAdmin("No active admin would be left.")
     user.generation += 1
-    user.generation_at = clock.now()
+    user.generation_at = ports.clock.now()
     if not user.active:
-        sessions.end_all(session, user.id, "deactivated", clock.now())
+        sessions.end_all(session, user.id, "deactivated", ports.clock.now())
     return user
 
 
-def _insert(session: Session, user: User) -> None:
+def _insert(session: Session, ports: Ports, user: User) -> None:
     session.add(user)
     try:
         session.flush()
     except IntegrityError as error:
         raise AlreadyRegistered("This e-mail address is registered already.") from error
+    if user.role == "customer":
+        customers.of_account(session, ports.settings.node_name, ports.clock, user)
 
 
 def _lock_with_admins(session: Session, user_id: str) -> list[User]:

@@ -10,6 +10,7 @@ from chassis.auth import TokenVerifier
 from chassis.clock import Clock, SystemClock
 from chassis.db import ping
 from chassis.outbox import backlog
+from chassis.replication import state
 from chassis.standby import replication
 from orders import (
     auth_routes,
@@ -19,6 +20,8 @@ from orders import (
     intake,
     login_limit,
     notifications,
+    replica,
+    replica_routes,
     routes,
     user_routes,
 )
@@ -48,10 +51,15 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     service.status["asynchronous"] = lambda: intake.backlog(ports)
     service.status["mails"] = lambda: notifications.backlog(ports)
     service.status["pending"] = lambda: backlog(database.reader)
+    if ports.peers:
+        known, own = settings.branches, settings.node_name
+        service.status["peers"] = lambda: state.peers(database.primary, known)
+        service.status["branches"] = lambda: database.read_latest(lambda s: replica.totals(s, own))
     service.status["catalog"] = lambda: {"circuit": ports.holds.breaker.state}
     service.status["replication"] = lambda: replication(database)
     service.app.extensions["feira"] = ports
-    for blueprint in (routes.api, auth_routes.api, auth_routes.internal, user_routes.api):
+    blueprints = (routes, auth_routes, user_routes, replica_routes)
+    for blueprint in (*(module.api for module in blueprints), auth_routes.internal):
         service.app.register_api(blueprint)
     service.app.register_api(counter_routes.api)
     _tell_inside(service.app, ports)

@@ -10,8 +10,10 @@ from flask import Flask
 from chassis import background, bus, dead_letters, inbox
 from chassis.events import Event
 from chassis.outbox import Relay
+from chassis.replication import parked
 from orders import (
     account_seeding,
+    branches,
     dispatch,
     fulfilment,
     measures,
@@ -33,25 +35,13 @@ HOUSEKEEPING_SECONDS = 600.0
 
 def register(app: Flask, ports: Ports) -> None:
     """Add the commands to the app."""
-
-    @app.cli.command("migrate")
-    def migrate() -> None:
-        """Bring the database to the newest schema (as the owner of the tables)."""
-        _migrate(ports)
+    _register_owners(app, ports)
 
     @app.cli.command("seed")
     def seed() -> None:
         """Make the first admin, and the demo accounts when SEED_DEMO=1; repeating it is fine."""
         account_seeding.seed(ports)
         click.echo("orders: the accounts are there")
-
-    @app.cli.command("forget-probe")
-    def forget_probe() -> None:
-        """Remove the orders of the ready check (as the owner of the tables)."""
-        url = ports.settings.orders_migration_url
-        if url is None:
-            raise SystemExit("forget-probe needs ORDERS_MIGRATION_URL")
-        click.echo(f"orders: {probe.forget(url)} probe orders removed")
 
     @app.cli.command("cancel")
     @click.argument("order_ids", nargs=-1, required=True)
@@ -67,6 +57,7 @@ def register(app: Flask, ports: Ports) -> None:
         """Relay events, see to asynchronous orders and mails, recover unfinished checkouts."""
         background.run(loops(ports), heartbeat=heartbeat, metrics_bind=ports.settings.metrics_bind)
 
+    parked.register(app, ports.database, ports.peers)
     dead_letters.register(app, ports.settings.event_bus_url, "orders", handlers(ports))
 
 
@@ -82,6 +73,23 @@ def _migrate(ports: Ports) -> None:
     except migrations.MigrationRefused as refusal:
         raise SystemExit(f"error: {refusal}") from None
     click.echo("orders: the schema is up to date")
+
+
+def _register_owners(app: Flask, ports: Ports) -> None:
+    """The commands of the owner of the tables."""
+
+    @app.cli.command("migrate")
+    def migrate() -> None:
+        """Bring the database to the newest schema (as the owner of the tables)."""
+        _migrate(ports)
+
+    @app.cli.command("forget-probe")
+    def forget_probe() -> None:
+        """Remove the orders of the ready check (as the owner of the tables)."""
+        url = ports.settings.orders_migration_url
+        if url is None:
+            raise SystemExit("forget-probe needs ORDERS_MIGRATION_URL")
+        click.echo(f"orders: {probe.forget(url)} probe orders removed")
 
 
 def handlers(ports: Ports) -> dict[str, bus.Handler]:
@@ -124,7 +132,12 @@ def loops(ports: Ports) -> list[background.Loop]:
         handle=handlers(ports)["orders"],
     )
     recovery_seconds = ports.settings.recovery_seconds
+    peers = [
+        background.Loop(f"relay-{name}", peer_relay.duty, 0)
+        for name, peer_relay in zip(ports.peers, branches.relays(ports), strict=True)
+    ]
     return [
+        *peers,
         background.Loop("relay", relay.duty, 0),
         background.Loop("consumer", consumer.cycle, 0),
         background.Loop("requeue", lambda: dispatch.requeue(ports, enqueuer), recovery_seconds),

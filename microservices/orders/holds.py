@@ -26,7 +26,7 @@ class Holds:
     def __init__(self, settings: Settings, catalog: ServiceClient) -> None:
         """Nothing connects before the first call."""
         self._settings = settings
-        self._catalog = catalog
+        self.catalog = catalog
         self.breaker = Breaker(
             catalog.name,
             failures=settings.reserve_breaker_failures,
@@ -72,7 +72,7 @@ class Holds:
 
     def _ask(self, method: str, path: str, body: object) -> Answer:
         def ask() -> Answer:
-            return self._catalog.call(
+            return self.catalog.call(
                 method,
                 path,
                 body=body,

@@ -7,6 +7,7 @@ import threading
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.http_client import ServiceClient
+from chassis.replication.client import PeerClient
 from chassis.trust import RevocationList
 from orders import mail, queue, revocation
 from orders.cart_lock import CartLock
@@ -27,7 +28,8 @@ def make_ports(settings: Settings, clock: Clock) -> Ports:
     database = Database(
         "orders",
         settings.orders_database_url,
-        pool_size=settings.orders_pool_size,
+        # Each peer has a connection of its own in the background process.
+        pool_size=settings.orders_pool_size + len(settings.branches),
         wait_seconds=settings.database_wait_seconds,
         application_name=settings.instance,
     )
@@ -56,4 +58,5 @@ def make_ports(settings: Settings, clock: Clock) -> Ports:
         ),
         # Every open stream holds a thread: at least half of them stay free for requests.
         streams=threading.BoundedSemaphore(max(1, settings.threads // 2)),
+        peers={peer.name: PeerClient(peer) for peer in settings.branches},
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flask import current_app
 
 from chassis.clock import Clock
 from chassis.db import Database
 from chassis.http_client import ServiceClient
+from chassis.replication.client import PeerClient
 from chassis.trust import RevocationList
 from orders.cart_lock import CartLock
 from orders.holds import Holds
@@ -37,6 +39,7 @@ class Ports:
     issuer: TokenIssuer
     revocations: RevocationList
     streams: threading.BoundedSemaphore
+    peers: Mapping[str, PeerClient] = field(default_factory=dict)
 
 
 def ports() -> Ports:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from chassis.settings import ServiceSettings, Url, Urls
+from chassis.settings import BranchSettings, Url, Urls
 
 
 def _seed(value: str) -> str:
@@ -29,7 +29,7 @@ MailServer = Annotated[
 Password = Annotated[str, StringConstraints(min_length=12, max_length=72)]
 
 
-class Settings(ServiceSettings):
+class Settings(BranchSettings):
     """Settings of orders' processes."""
 
     orders_database_url: Url = Field(

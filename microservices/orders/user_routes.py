@@ -52,7 +52,7 @@ def change_user(path: UserPath, body: UserChanges) -> Response:
     if not fields or None in fields.values():
         raise Unprocessable.field("body", "name at least one field, and no null")
     user = ports().database.write(
-        lambda session: accounts.change(session, ports().clock, path.user_id, fields)
+        lambda session: accounts.change(session, ports(), path.user_id, fields)
     )
     ports().revocations.refresh()
     return _written(user)

@@ -29,6 +29,10 @@ ACCESS = {
         "DELETE /api/reservations/{reservation_id}": "service",
         "GET /internal/products": "service",
         **INSIDE,
+        "POST /replica/event": "replica",
+        "POST /api/stock-transfers": "operator",
+        "GET /api/stock-transfers": "operator",
+        "GET /api/products/{product_id}/lost-edits": "operator",
     },
     "cart": {
         "POST /api/carts": "public",
@@ -65,6 +69,11 @@ ACCESS = {
         "GET /api/dead-letters": "operator",
         "POST /api/dead-letters/{group}/{letter_id}/replay": "operator",
         **INSIDE,
+        "POST /internal/replica": "service",
+        "GET /api/customers": "operator",
+        "PATCH /api/customers/{email}": "operator",
+        "GET /api/customers/{email}/lost-edits": "operator",
+        "GET /api/branch-orders": "operator",
     },
 }
 # Not in the documents; of these only pictures are routed by the gateway as they are.

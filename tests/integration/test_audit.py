@@ -93,7 +93,7 @@ BREAKS: dict[str, Callable[[dict[str, Any]], tuple[str, str, str, str]]] = {
         f"UPDATE stock SET available = available - 1 WHERE product_id = {sold['product']}",
         f"product {sold['product']} at matriz: 9 available, movements sum to 8",
     ),
-    "supplied + adjusted = available + held + sold": lambda sold: (
+    "supplied + adjusted + transferred = available + held + sold": lambda sold: (
         "catalog",
         "INSERT INTO stock_movements (product_id, branch, delta, kind, reference, at)"
         f" VALUES ({sold['product']}, 'matriz', 5, 'adjust', 'planted', now())",

@@ -38,6 +38,7 @@ KNOWS_FLASK = {
     "ports": SERVICES,
     "routes": SERVICES,
     "service_routes": ("catalog",),
+    "replica_routes": ("catalog", "orders"),
     "images": ("catalog",),
     "produtos": ("catalog",),
     "carrinho": ("cart",),

@@ -1,0 +1,222 @@
+"""A branch that was set back, as by a backup, and how it comes to know what it had done since.
+
+It begins with nothing to sell (`close_stock`). Each peer says what it knows of it: its stock as it
+was last said, and the transfers between the two. From that, its units are what they were last said
+to be, whatever they were in the backup; nothing that was sold or sent is there again. Until all
+peers have answered it stays closed. Then it goes on in a new epoch, and tells them everything.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from catalog import transfers
+from catalog.models import Product, Stock, StockMovement, StockTransfer
+from catalog.ports import Ports
+from catalog.products import Branch, find, movement, stock_event
+from chassis import outbox
+from chassis.replication import messages, state
+from chassis.replication.client import PeerAway, Refused
+
+SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """This branch's stock of a product, as somebody knew it at some time."""
+
+    epoch: int
+    version: int
+    available: int
+    sent: int
+    received: int
+
+    @property
+    def own(self) -> int:
+        """Units without what transfers brought or took."""
+        return self.available + self.sent - self.received
+
+
+def close(ports: Ports) -> bool:
+    """Stop selling until all peers have said what they know; whether that was not so already."""
+    row = ports.database.call(
+        "SELECT close_stock(:branch, :now)",
+        {"branch": ports.branch, "now": ports.clock.now()},
+        repeatable=False,
+    )
+    if row[0]:
+        log.warning("branch_closed_until_peers_have_answered")
+    return bool(row[0])
+
+
+def knowledge_of(session: Session, branch: str) -> dict[str, Any]:
+    """What is known here of another branch, for when it was set back."""
+    known = session.execute(text(_KNOWN), {"branch": branch}).one_or_none()
+    rows = session.execute(
+        select(Product.sku, Stock)
+        .join(Product, Product.id == Stock.product_id)
+        .where(Stock.branch == branch, Stock.replica)
+    )
+    between = select(StockTransfer).where(
+        (StockTransfer.from_branch == branch) | (StockTransfer.to_branch == branch)
+    )
+    return {
+        "epoch": known.epoch if known else 0,
+        "lamport": state.of_self(session.execute).lamport,
+        "stock": [
+            {
+                "sku": sku,
+                "epoch": row.epoch,
+                "version": row.version,
+                "available": row.available,
+                "sent": row.sent,
+                "received": row.received,
+            }
+            for sku, row in rows
+        ],
+        "transfers": [transfers.transfer_document(each) for each in session.scalars(between)],
+    }
+
+
+def rejoin(ports: Ports) -> bool:
+    """One round of a loop: if this branch is closed, ask all peers and open it again."""
+    with ports.database.primary.connect() as connection:
+        if not state.of_self(connection.execute).rejoining:
+            return False
+    answers = []
+    for peer in ports.peers.values():
+        question = messages.question(ports, "catalog", "branch.rejoining", {})
+        try:
+            answers.append(messages.ask(peer, question, seconds=SECONDS)["answer"])
+        except (PeerAway, Refused, KeyError) as error:
+            log.warning("peer_has_not_answered", peer=peer.name, error=str(error)[:200])
+            return False
+    at = Branch(ports.branch, ports.clock)
+    if ports.database.write(lambda session: _take_up(session, at, answers)):
+        log.warning("branch_rejoined", peers=list(ports.peers))
+    return False
+
+
+def _take_up(session: Session, at: Branch, answers: list[dict[str, Any]]) -> bool:
+    me = state.of_self(session.execute)
+    rows = _lock_all(session, at)
+    told = {row["sku"] for answer in answers for row in answer["stock"] + answer["transfers"]}
+    if not me.rejoining or told - rows.keys():
+        # Products that are not in the backup come from the peers, which send everything anew.
+        return False
+    restored = _restored(session, at, me.epoch, rows)
+    seen = _newest(answers)
+    missed = _missed_transfers(session, at, answers)
+    held = _held(session, at)
+    for sku, stock in rows.items():
+        best = max(restored[sku], *seen.get(sku, []), key=lambda each: (each.epoch, each.version))
+        news = sum(missed.get(sku, {}).values())
+        stock.sent += sum(-moved for moved in missed.get(sku, {}).values() if moved < 0)
+        stock.received += sum(moved for moved in missed.get(sku, {}).values() if moved > 0)
+        # What was held in the backup goes back to stock or is sold: it must not come on top.
+        held_then = 0 if best is restored[sku] else held.get(stock.product_id, 0)
+        target = max(0, best.own - stock.sent + stock.received - held_then)
+        for transfer_id, moved in missed.get(sku, {}).items():
+            session.add(movement(stock, at, moved, "transfer", transfer_id))
+        if target != news:
+            mark = f"rejoin:{me.epoch}"
+            session.add(movement(stock, at, target - news, "adjust", mark))
+        stock.available = target
+        stock.version = max(best.version, stock.version) + 1
+    session.flush()
+    session.execute(
+        text("SELECT observe_lamport(:seen)"), {"seen": max(a["lamport"] for a in answers)}
+    )
+    state.begin_epoch(session.execute, max(answer["epoch"] for answer in answers))
+    session.execute(text("UPDATE branch_state SET rejoining = false"))
+    for stock in rows.values():
+        offer = find(session, stock.product_id, at.name)
+        assert offer is not None, "a stock row has a product"
+        outbox.append(session.execute, [stock_event(offer)], at.clock)
+    return True
+
+
+def _lock_all(session: Session, at: Branch) -> dict[str, Stock]:
+    query = (
+        select(Product.sku, Stock)
+        .join(Product, Product.id == Stock.product_id)
+        .where(Stock.branch == at.name)
+        .order_by(Stock.product_id)
+        .with_for_update(of=Stock, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return {row.sku: row.Stock for row in session.execute(query)}
+
+
+def _restored(session: Session, at: Branch, epoch: int, rows: dict[str, Stock]) -> dict[str, Seen]:
+    """What this branch believed to have before it was closed."""
+    query = select(StockMovement.product_id, StockMovement.delta).where(
+        StockMovement.branch == at.name, StockMovement.reference == f"rejoin:{epoch}"
+    )
+    closed: dict[int, int] = defaultdict(int)
+    for product_id, delta in session.execute(query):
+        closed[product_id] -= delta
+    return {
+        sku: Seen(
+            epoch - 1,
+            row.version - 1,
+            row.available + closed[row.product_id],
+            row.sent,
+            row.received,
+        )
+        for sku, row in rows.items()
+    }
+
+
+def _newest(answers: list[dict[str, Any]]) -> dict[str, list[Seen]]:
+    seen: dict[str, list[Seen]] = defaultdict(list)
+    for answer in answers:
+        for row in answer["stock"]:
+            values = {name: int(row[name]) for name in Seen.__dataclass_fields__}
+            seen[row["sku"]].append(Seen(**values))
+    return seen
+
+
+def _missed_transfers(
+    session: Session, at: Branch, answers: list[dict[str, Any]]
+) -> dict[str, dict[str, int]]:
+    """Transfers that are not in the backup, by SKU: id and units, negative when they left."""
+    told = {each["id"]: each for answer in answers for each in answer["transfers"]}
+    known = set(session.scalars(select(StockTransfer.id).where(StockTransfer.id.in_(told))))
+    missed: dict[str, dict[str, int]] = defaultdict(dict)
+    for transfer_id in sorted(told.keys() - known):
+        said = told[transfer_id]
+        transfer = StockTransfer(
+            id=transfer_id,
+            sku=said["sku"],
+            from_branch=said["from"],
+            to_branch=said["to"],
+            quantity=said["quantity"],
+            state="received",
+            at=at.clock.now(),
+        )
+        session.add(transfer)
+        leaves = said["from"] == at.name
+        missed[said["sku"]][transfer_id] = -said["quantity"] if leaves else said["quantity"]
+    return missed
+
+
+def _held(session: Session, at: Branch) -> dict[int, int]:
+    rows = session.execute(text(_HELD), {"branch": at.name})
+    return {row.product_id: int(row.units) for row in rows}
+
+
+_KNOWN = "SELECT epoch, lamport FROM replica_sources WHERE branch = :branch"
+_HELD = """
+SELECT l.product_id, sum(l.quantity) AS units FROM reservations r,
+    jsonb_to_recordset(r.lines) AS l (product_id bigint, quantity bigint)
+WHERE r.state = 'held' AND r.branch = :branch GROUP BY l.product_id
+"""

@@ -1,0 +1,70 @@
+"""The tables that every service with an outbox has for other branches."""
+
+from __future__ import annotations
+
+SCHEMA = """
+-- This branch itself. `epoch` rises when it was set back (a restored backup), so that peers take
+-- what it says now for newer than what it said before; until it has heard from all of them, it is
+-- `rejoining`.
+CREATE TABLE branch_state (epoch bigint NOT NULL, rejoining boolean NOT NULL);
+INSERT INTO branch_state VALUES (1, false);
+
+-- How far each other branch was heard here.
+CREATE TABLE replica_sources (
+    branch text PRIMARY KEY,
+    epoch bigint NOT NULL,
+    lamport bigint NOT NULL,
+    at timestamptz NOT NULL DEFAULT now()
+);
+
+-- How delivery to a sink goes: for peers only.
+ALTER TABLE outbox_cursors
+    ADD COLUMN failures bigint NOT NULL DEFAULT 0,
+    ADD COLUMN error text,
+    ADD COLUMN succeeded_at timestamptz;
+
+-- Events that a peer refused for good.
+CREATE TABLE parked_events (
+    peer text NOT NULL,
+    event_id text NOT NULL,
+    document jsonb NOT NULL,
+    reason text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (peer, event_id)
+);
+
+-- Who edited what last, of things that every branch may edit; and the edit that it was made upon.
+CREATE TABLE shared_stamps (
+    kind text NOT NULL,
+    key text NOT NULL,
+    lamport bigint NOT NULL,
+    branch text NOT NULL,
+    base_lamport bigint NOT NULL,
+    base_branch text NOT NULL,
+    PRIMARY KEY (kind, key)
+);
+
+-- Edits that lost against a concurrent one.
+CREATE TABLE lost_edits (
+    kind text NOT NULL,
+    key text NOT NULL,
+    lamport bigint NOT NULL,
+    branch text NOT NULL,
+    document jsonb NOT NULL,
+    winner_lamport bigint NOT NULL,
+    winner_branch text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (kind, key, lamport, branch)
+);
+"""
+
+
+def grants(role: str) -> str:
+    """What a service's role may do with them."""
+    return f"""
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}, auditor;
+    GRANT UPDATE ON branch_state TO {role};
+    GRANT INSERT, UPDATE ON replica_sources, shared_stamps TO {role};
+    GRANT INSERT ON lost_edits TO {role};
+    GRANT INSERT, UPDATE, DELETE ON outbox_cursors, parked_events TO {role};
+    """

@@ -1,0 +1,70 @@
+"""What one branch tells another, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.branches.rig import Country, Faults, country
+from tests.postgres_server import PostgresServer
+from tests.shop import wait_until
+
+
+@pytest.fixture
+def pair(postgres: PostgresServer) -> Iterator[Country]:
+    with country(postgres, "matriz", "filial") as found:
+        yield found
+
+
+def test_what_a_branch_sells_is_seen_in_the_other(pair: Country) -> None:
+    matriz, filial = pair.houses["matriz"], pair.houses["filial"]
+    matriz.product("BOLO", 10)
+    wait_until(lambda: filial.stock("BOLO", "matriz") == 10)
+    assert filial.stock("BOLO") == 0
+
+    matriz.sell("BOLO", 3)
+
+    wait_until(lambda: filial.stock("BOLO", "matriz") == 7)
+    wait_until(pair.agree)
+    assert matriz.errors == filial.errors == []
+
+
+def test_a_branch_that_is_cut_off_goes_on_and_catches_up(pair: Country) -> None:
+    matriz, filial = pair.houses["matriz"], pair.houses["filial"]
+    matriz.product("BOLO", 10)
+    wait_until(lambda: filial.stock("BOLO", "matriz") == 10)
+    pair.cut()
+
+    for _ in range(4):
+        matriz.sell("BOLO")
+    pending = wait_until(lambda: peer_status(matriz, "filial")["pending"])
+
+    assert pending >= 4 and filial.stock("BOLO", "matriz") == 10
+    wait_until(lambda: peer_status(matriz, "filial")["breaker"] == "open")
+    pair.heal()
+    wait_until(lambda: filial.stock("BOLO", "matriz") == 6)
+    wait_until(lambda: peer_status(matriz, "filial")["pending"] == 0)
+    wait_until(lambda: peer_status(matriz, "filial")["breaker"] == "closed")
+
+
+def test_a_transfer_arrives_once_however_often_it_comes(pair: Country) -> None:
+    matriz, filial = pair.houses["matriz"], pair.houses["filial"]
+    matriz.product("BOLO", 10)
+    wait_until(lambda: filial.stock("BOLO") == 0)
+    pair.links["matriz", "filial"].faults = Faults(copies=3, lose_answer=0.5)
+
+    transfer = matriz.send("BOLO", 4, "filial")
+    assert matriz.send("BOLO", 4, "filial", transfer) == transfer
+
+    wait_until(lambda: filial.stock("BOLO") == 4)
+    wait_until(lambda: matriz.rows("SELECT state FROM stock_transfers") == [("received",)])
+    pair.heal()
+    wait_until(pair.agree)
+    assert (matriz.stock("BOLO"), filial.stock("BOLO")) == (6, 4)
+
+
+def peer_status(house: object, peer: str) -> dict[str, object]:
+    with house.app.test_client() as client:  # type: ignore[attr-defined]
+        found: dict[str, object] = client.get("/status").json["peers"][peer]
+        return found
