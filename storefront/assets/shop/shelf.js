@@ -62,7 +62,7 @@ function drawEnd(shelf) {
   const after = part(shelf.root, "after");
   if (!shelf.items.length) {
     after.replaceChildren(
-      el("h3", {}, t("shelf.none")),
+      el("h2", {}, t("shelf.none")),
       el("p", { class: "muted" }, t("shelf.none.lead")),
       el("a", { class: "primary", href: "/" }, t("home")),
     );
