@@ -19,7 +19,6 @@ from redis.retry import Retry
 
 from chassis import deadline
 from chassis.bus import KAFKA
-from chassis.postgres import role_of, single_host_dsns
 
 ANSWER_SECONDS = 0.7
 
@@ -35,6 +34,9 @@ class Check:
 
 def postgres_checks(dsn: str) -> list[Check]:
     """Every host of a cluster, which is a primary or a standby."""
+    # The cart, which has none, does without its client.
+    from chassis.postgres import role_of, single_host_dsns
+
     return [
         Check("postgresql", f"{host['host']}:{host['port']}", functools.partial(role_of, host))
         for host in single_host_dsns(dsn)

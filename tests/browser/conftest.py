@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.stack import Stack
-from tests.browser.visitor import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+    from tests.browser.visitor import Visitor
 
 # They need a browser: `make test` leaves them out.
 collect_ignore_glob = [] if os.environ.get("FEIRA_BROWSER") else ["test_*.py"]
@@ -38,6 +39,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visit(stack: Stack, browser: Browser) -> Iterator[Callable[..., Visitor]]:
     """Opens the shop for somebody with a browser profile of their own."""
+    from tests.browser.visitor import Visitor
+
     visitors: list[Visitor] = []
 
     def arrive(**options: object) -> Visitor:

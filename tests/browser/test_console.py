@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from redis import Redis
 
 from chassis.ids import new_id
+from local.settings import REPOSITORY
 from tests.browser.visitor import Visitor
 from tests.people import hired
 from tests.race.rig import kill
@@ -171,3 +172,5 @@ def test_a_part_that_dies_is_seen_to_go_and_to_come_back(
     expect(seen).to_contain_text("catalog-2 caiu", timeout=10_000)
     expect(seen).to_contain_text("catalog-2 voltou depois de", timeout=30_000)
     expect(part).to_have_attribute("data-state", "up")
+    expect(seen.locator("li time")).to_have_count(seen.locator("li").count())
+    visitor.page.screenshot(path=REPOSITORY / "reports" / "screens" / "what-happens.png")

@@ -33,7 +33,8 @@ def poison(route: Route) -> None:
 
 def _poisoned(document: Any) -> Any:
     if isinstance(document, list):
-        return [_poisoned(each) for each in document]
+        # As many as are in sight at once: each is long.
+        return [_poisoned(each) for each in document[:4]] + document[4:]
     if isinstance(document, dict):
         return {key: HOSTILE.get(key) or _poisoned(value) for key, value in document.items()}
     return document

@@ -275,4 +275,7 @@ def test_operations_routes_say_how_the_cart_does(shop: Shop) -> None:
         "/api/carts/{cart_id}",
         "/api/carts/{cart_id}/items",
         "/api/carts/{cart_id}/items/{product_id}",
+        "/internal/dead-letters",
+        "/internal/dead-letters/{letter_id}/replay",
+        "/internal/parts",
     ]

@@ -212,6 +212,7 @@ class BusContract:
         bench.persist(lambda: box.remove(letter))
         assert bench.letters() == []
 
+    @pytest.mark.promise(15)
     def test_an_event_that_kills_its_consumer_is_set_aside(
         self, bench: Bench, tmp_path: Path
     ) -> None:

@@ -78,8 +78,8 @@ def test_an_event_carries_its_request_and_nothing_when_there_is_none() -> None:
 def test_a_handler_works_on_behalf_of_the_request_that_its_event_comes_of() -> None:
     seen = []
     attempts = Attempts("tests", lambda event: seen.append(dict(bound())), lambda *_: None)
-    attempts.take("1", document(requestid="request-1"))
-    attempts.take("2", document())
+    attempts.take("1", document(requestid="request-1"), 0)
+    attempts.take("2", document(), 0)
     ids = {"event_id": "E" * 26}
     assert seen == [ids | {"request_id": "request-1"}, ids]
     assert bound() == {}
@@ -105,10 +105,10 @@ def test_what_becomes_of_an_event_is_counted(text: str) -> None:
 
     aside = []
     attempts = Attempts("counted", fail, lambda *letter: aside.append(letter))
-    for _ in range(MOST_ATTEMPTS - 1):
+    for tried in range(MOST_ATTEMPTS - 1):
         with pytest.raises(ValueError):
-            attempts.take("1", text)
+            attempts.take("1", text, tried)
     assert counted() == {"handled": 0.0, "failed": MOST_ATTEMPTS - 1, "set aside": 0.0}
-    attempts.take("1", text)
+    attempts.take("1", text, MOST_ATTEMPTS - 1)
     assert counted() == {"handled": 0.0, "failed": MOST_ATTEMPTS - 1, "set aside": 1.0}
     assert [letter[:2] for letter in aside] == [("1", text)]

@@ -63,7 +63,7 @@ function tell(log, change) {
   const role = change.role && t(`parts.role.${change.role}`);
   const state = change.state && t(`circuit.${change.state}`);
   const text = t(`seen.${change.kind}`, { ...change, role, state });
-  log.querySelector(".muted:only-child")?.remove();
+  log.querySelector("li.muted")?.remove();
   log.prepend(el("li", { "data-kind": change.kind }, el("time", { class: "muted" }, clock(Date.now())), " ", text));
   while (log.children.length > 100) log.lastElementChild.remove();
   announce(text);

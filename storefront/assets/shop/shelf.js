@@ -62,7 +62,7 @@ function drawEnd(shelf) {
   const after = part(shelf.root, "after");
   if (!shelf.items.length) {
     after.replaceChildren(
-      el("h3", {}, t("shelf.none")),
+      el("h2", {}, t("shelf.none")),
       el("p", { class: "muted" }, t("shelf.none.lead")),
       el("a", { class: "primary", href: "/" }, t("home")),
     );
@@ -120,6 +120,8 @@ function drawWishes(shelf) {
   const any = WANTED.some((name) => url.searchParams.get(name));
   part(root, "hero").hidden = any;
   part(root, "title").textContent = title(url);
+  // Without the greeting above, this is what the page is about.
+  part(root, "title").ariaLevel = any ? "1" : "2";
   const filters = part(root, "filters");
   filters.in_stock.checked = url.searchParams.get("in_stock") === "true";
   filters.max_price_cents.value = url.searchParams.get("max_price_cents") ?? "";
