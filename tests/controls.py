@@ -265,6 +265,58 @@ CONTROLS = (
             ),
         ),
     ),
+    Control(
+        "debit",
+        41,
+        "the debit of a transfer's sender",
+        "tests/branches/test_books.py::"
+        "test_branches_that_are_cut_off_sell_what_they_have_and_no_more",
+        (
+            Change(
+                "microservices/catalog/transfers.py", "    stock.available -= wanted.quantity\n", ""
+            ),
+        ),
+    ),
+    Control(
+        "newest",
+        42,
+        "the comparison of versions of another branch's stock",
+        "tests/branches/test_books.py::test_all_branches_come_to_the_same_view_after_a_bad_network",
+        (
+            Change(
+                "microservices/catalog/replica.py",
+                "WHERE stock.replica AND (stock.epoch, stock.version)"
+                " < (EXCLUDED.epoch, EXCLUDED.version)",
+                "WHERE stock.replica",
+            ),
+        ),
+    ),
+    Control(
+        "credit-once",
+        43,
+        "the id that makes a transfer's credit happen once",
+        "tests/branches/test_books.py::test_transfers_move_units_exactly_once_whichever_end_dies",
+        (
+            Change(
+                "microservices/catalog/transfers.py",
+                "taken.returning(StockTransfer.id)).one_or_none() is None",
+                "taken.returning(StockTransfer.id)).one_or_none() == ()",
+            ),
+        ),
+    ),
+    Control(
+        "own-voice",
+        44,
+        "that a branch speaks for itself only",
+        "tests/branches/test_door.py::test_a_forged_event_is_refused_and_has_no_effect",
+        (
+            Change(
+                "microservices/chassis/replication/door.py",
+                "if incoming.branch != peer:",
+                "if not peer:",
+            ),
+        ),
+    ),
 )
 
 
