@@ -107,11 +107,13 @@ def _watch(all_of_them: list[Stack]) -> None:
 
 def show(console: Console, all_of_them: list[Stack]) -> None:
     """Where each branch is, and who may log in at all of them."""
-    table = Table("Branch", "Shop", "API", "State of all", "HTTPS (own certificate)")
+    table = Table()
+    for column in ("Branch", "HTTP", "HTTPS (own certificate)"):
+        table.add_column(column, overflow="fold")
     for stack in all_of_them:
-        url = stack.url
-        table.add_row(stack.settings.node_name, url, f"{url}/docs", f"{url}/status", stack.tls_url)
+        table.add_row(stack.settings.node_name, stack.url, stack.tls_url)
     console.print(table)
+    console.print("At each: the shop at /, the API at /docs, the state of all at /status.")
     first = all_of_them[0]
     accounts = Table("Account", "Role", "Password")
     accounts.add_row(first.settings.admin_email, "admin", first.secrets.admin_password)

@@ -9,6 +9,15 @@ import pytest
 from tests.postgres_server import PostgresServer
 
 
+@pytest.fixture(scope="session", autouse=True)
+def brief_waits() -> Iterator[None]:
+    """Relays that have nothing to do look up soon: the tests wait for it in between."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chassis.replication.relay.POLL_SECONDS", 0.05)
+        patch.setattr("chassis.outbox.CHECK_SECONDS", 0.5)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     server = PostgresServer(tmp_path_factory.mktemp("branches"))

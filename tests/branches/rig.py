@@ -6,6 +6,7 @@ through a link that a test can cut, or have lose, repeat, hold back and shuffle 
 
 from __future__ import annotations
 
+import functools
 import http.client
 import logging
 import random
@@ -16,7 +17,6 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,6 +56,7 @@ class Faults:
     lose_answer: float = 0.0
     copies: int = 1
     late: float = 0.0
+    let_go: float = 0.5
 
 
 class Link:
@@ -67,6 +68,7 @@ class Link:
         self._to = port
         self._chance = random.Random(port)
         self._held: list[tuple[str, dict[str, str], bytes]] = []
+        self._first: list[tuple[str, dict[str, str], bytes]] = []
         self._lock = threading.Lock()
         link = self
 
@@ -102,7 +104,9 @@ class Link:
         if faults.cut or chance() < faults.drop:
             return None
         with self._lock:
-            held = [self._held.pop() for _ in range(len(self._held)) if chance() < 0.5]
+            if len(self._first) < 20:
+                self._first.append((path, headers, body))
+            held = [self._held.pop() for _ in range(len(self._held)) if chance() < faults.let_go]
             if chance() < faults.late:
                 self._held.append((path, headers, body))
                 return None
@@ -122,6 +126,14 @@ class Link:
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
+
+    def let_go(self) -> int:
+        """Pass on what was held back and what was sent first, after all else; how many requests."""
+        with self._lock:
+            held, self._held = self._held + self._first, []
+        for old in held:
+            self._send(*old)
+        return len(held)
 
     def close(self) -> None:
         """End it."""
@@ -409,14 +421,27 @@ def country(
 
 def fresh_database(server: PostgresServer, service: str) -> str:
     """A database with a service's tables; its URI."""
-    dsn = server.create(f"{service}-{new_id().lower()}")
+    template = _migrated(server, service)
+    name = f"{service}-{new_id().lower()}"
+    with closing(psycopg2.connect(server.dsn("postgres"))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return server.dsn(name)
+
+
+@functools.cache
+def _migrated(server: PostgresServer, service: str) -> str:
+    """The name of a database that was migrated once, and is copied from then on."""
+    name = f"template-{service}"
+    dsn = server.create(name)
     with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("SELECT rolname FROM pg_roles")
         known = {row[0] for row in cursor.fetchall()}
         for role in {"catalog", "orders", "auditor"} - known:
             cursor.execute(f"CREATE ROLE {role} LOGIN")
-    migrations.upgrade(Path(REPOSITORY / "microservices" / service), dsn)
-    return dsn
+    migrations.upgrade(REPOSITORY / "microservices" / service, dsn)
+    return name
 
 
 def _free_port() -> int:

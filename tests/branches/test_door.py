@@ -118,6 +118,25 @@ def test_a_forged_event_is_refused_and_has_no_effect(matriz: House) -> None:
     figure("promise 44", f"{len(tries)} kinds of forged events: {sorted(statuses.values())}")
 
 
+def test_whoever_is_refused_is_written_down(matriz: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[tuple[str, dict[str, Any]]] = []
+
+    class Log:
+        def warning(self, event: str, **said: Any) -> None:
+            lines.append((event, said))
+
+    for module in ("chassis.auth", "chassis.replication.door"):
+        monkeypatch.setattr(f"{module}.log", Log())
+    post(matriz, [], X_Replica_Token="guessed-by-somebody")
+    post(
+        matriz, event("stock_update", stock("X", 1, 1, "litoral"), "litoral"), X_Replica_Token=OURS
+    )
+    assert [line for line, _ in lines] == ["replica_refused", "replica_refused"]
+    assert lines[0][1] == {"address": "127.0.0.1", "token": "wrong", "bearer": False}
+    assert lines[1][1] == {"peer": "filial", "source": "/litoral/catalog"}
+    assert "guessed-by-somebody" not in str(lines)
+
+
 def test_a_branch_cannot_speak_of_the_stock_of_another(matriz: House) -> None:
     said = event("stock_update", stock("ALHEIO", 5, 1, "litoral"))
     answer = post(matriz, said, X_Replica_Token=OURS).json["results"][0]

@@ -14,6 +14,7 @@ from chassis.replication.shared import Edit
 from tests.branches.rig import Country, Faults, country, fresh_database
 from tests.events.rig import fresh_engine
 from tests.postgres_server import PostgresServer
+from tests.race.rig import FULL
 from tests.shop import wait_until
 
 
@@ -71,7 +72,7 @@ def test_edits_in_a_bad_network_come_to_the_same(three: Country) -> None:
         wait_until(three.agree)
     for link in three.links.values():
         link.faults = Faults(drop=0.3, lose_answer=0.2, copies=2, late=0.3)
-    for number in range(60):
+    for number in range(300 if FULL else 20):
         house = chance.choice(houses)
         house.edit(f"P{chance.randrange(4)}", name=f"Nome {number}", active=chance.random() < 0.8)
     three.heal()
