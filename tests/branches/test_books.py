@@ -95,11 +95,11 @@ def test_branches_that_are_cut_off_sell_what_they_have_and_no_more(three: Countr
         return "sold"
 
     with ThreadPoolExecutor(12) as pool:
-        results = {
-            name: [pool.submit(buy, house, number) for number in range(attempts)]
-            for name, house in houses.items()
-        }
-        sold = {name: sum(f.result() == "sold" for f in found) for name, found in results.items()}
+        # Side by side: whoever is first in line at each of them goes first.
+        tries = [(name, number) for number in range(attempts) for name in houses]
+        results = pool.map(lambda each: buy(houses[each[0]], each[1]), tries)
+        ended = Counter(zip((name for name, _ in tries), results, strict=True))
+        sold = {name: ended[name, "sold"] for name in houses}
 
     assert sold == {name: min(attempts, rights[name]) for name in rights}
     assert units(three, "BOLO") == {"committed": sum(rights.values()), "available": 0}
