@@ -126,9 +126,10 @@ def _take_up(session: Session, at: Branch, answers: list[dict[str, Any]]) -> boo
         target = max(0, best.own - stock.sent + stock.received - held_then)
         for transfer_id, moved in missed.get(sku, {}).items():
             session.add(movement(stock, at, moved, "transfer", transfer_id))
-        if target != news:
+        # What arrived or was held while it was closed is in `available` already.
+        if change := target - news - stock.available:
             mark = f"rejoin:{me.epoch}"
-            session.add(movement(stock, at, target - news, "adjust", mark))
+            session.add(movement(stock, at, change, "adjust", mark))
         stock.available = target
         stock.version = max(best.version, stock.version) + 1
     session.flush()
