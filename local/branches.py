@@ -73,11 +73,25 @@ def recorded(settings: Settings) -> dict[str, Stack]:
     return found
 
 
+def open_ones(settings: Settings) -> dict[str, Stack]:
+    """The branches that run here and are open, by name.
+
+    Raises StackError while some are starting or stopping: they are somebody else's then.
+    """
+    running = {name: stack for name, stack in recorded(settings).items() if stack.is_open()}
+    busy = {name for name in names(settings) if any(belongings(folder(settings) / name))}
+    if busy - running.keys():
+        raise StackError(f"{', '.join(sorted(busy - running.keys()))}: starting, or not all there")
+    return running
+
+
 def run(count: int) -> int:
     """Start the branches, show where they are, and keep them until Ctrl-C."""
     if not 2 <= count <= len(NAMES):
         raise StackError(f"N is 2 to {len(NAMES)}, not {count}")
     base = read_settings()
+    if running := open_ones(base):
+        raise StackError(f"{', '.join(running)}: running already; `make stop` ends them")
     progress = Progress(base.feira_started)
     all_of_them = stacks(base, count)
     home = read_settings(feira_home=folder(base))

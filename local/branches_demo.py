@@ -20,7 +20,7 @@ from local.settings import read_settings
 from local.stack import Stack
 
 _TIMEOUT = 20.0
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 class Client:
@@ -119,7 +119,9 @@ def run() -> int:
 @contextmanager
 def _two_branches(progress: Progress) -> Iterator[tuple[Stack, Stack]]:
     base = read_settings()
-    running = branches.recorded(base)
+    running = branches.open_ones(base)
+    if len(running) == 1:
+        raise StackError("one branch alone runs here: the demo needs two")
     if running:
         chosen = list(running)[:2]
         # With the processes as they were configured, so that some can be stopped and started.

@@ -11,7 +11,7 @@ from catalog import branches, rebalance, rejoin, retirement, seeding, settlement
 from catalog.ports import Ports
 from chassis import background, bus, dead_letters, delivery, inbox
 from chassis.outbox import Relay
-from chassis.replication import parked
+from chassis.replication import parked, state
 
 TRIM_SECONDS = 60.0
 MEASURE_SECONDS = 5.0
@@ -108,6 +108,11 @@ def loops(ports: Ports) -> list[background.Loop]:
         background.Loop("settlement", consumer.cycle, 0),
         background.Loop("sweeper", lambda: sweeper.sweep(ports), ports.settings.sweep_seconds),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
+        background.Loop(
+            "peers",
+            lambda: state.forget_others(ports.database.primary, ports.peers),
+            HOUSEKEEPING_SECONDS,
+        ),
         background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
         background.Loop(

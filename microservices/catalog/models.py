@@ -110,6 +110,19 @@ class StockTransfer(Base):
     at: Mapped[datetime] = mapped_column(Timestamp)
 
 
+class ClosedStock(Base):
+    """What a branch that was set back believed to have when it closed (see `rejoin`)."""
+
+    __tablename__ = "closed_stock"
+
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)
+    available: Mapped[int] = mapped_column(BigInteger)
+    sent: Mapped[int] = mapped_column(BigInteger)
+    received: Mapped[int] = mapped_column(BigInteger)
+    held: Mapped[int] = mapped_column(BigInteger)
+
+
 class Reservation(Base):
     __tablename__ = "reservations"
     __table_args__ = (

@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from catalog import transfers
-from catalog.models import Product, Stock, StockMovement, StockTransfer
+from catalog.models import ClosedStock, Product, Stock, StockTransfer
 from catalog.ports import Ports
 from catalog.products import Branch, find, movement, stock_event
 from chassis import outbox
@@ -112,25 +112,12 @@ def _take_up(session: Session, at: Branch, answers: list[dict[str, Any]]) -> boo
     if not me.rejoining or told - rows.keys():
         # Products that are not in the backup come from the peers, which send everything anew.
         return False
-    restored = _restored(session, at, me.epoch, rows)
+    closed = {row.product_id: row for row in session.scalars(select(ClosedStock))}
     seen = _newest(answers)
     missed = _missed_transfers(session, at, answers)
-    held = _held(session, at)
     for sku, stock in rows.items():
-        best = max(restored[sku], *seen.get(sku, []), key=lambda each: (each.epoch, each.version))
-        news = sum(missed.get(sku, {}).values())
-        stock.sent += sum(-moved for moved in missed.get(sku, {}).values() if moved < 0)
-        stock.received += sum(moved for moved in missed.get(sku, {}).values() if moved > 0)
-        # What was held in the backup goes back to stock or is sold: it must not come on top.
-        held_then = 0 if best is restored[sku] else held.get(stock.product_id, 0)
-        target = max(0, best.own - stock.sent + stock.received - held_then)
-        for transfer_id, moved in missed.get(sku, {}).items():
-            session.add(movement(stock, at, moved, "transfer", transfer_id))
-        if target != news:
-            mark = f"rejoin:{me.epoch}"
-            session.add(movement(stock, at, target - news, "adjust", mark))
-        stock.available = target
-        stock.version = max(best.version, stock.version) + 1
+        before = closed.get(stock.product_id) or _nothing(stock.product_id)
+        _settle(session, at, stock, before, seen.get(sku, []), missed.get(sku, {}), me.epoch)
     session.flush()
     session.execute(
         text("SELECT observe_lamport(:seen)"), {"seen": max(a["lamport"] for a in answers)}
@@ -144,6 +131,46 @@ def _take_up(session: Session, at: Branch, answers: list[dict[str, Any]]) -> boo
     return True
 
 
+def _settle(
+    session: Session,
+    at: Branch,
+    stock: Stock,
+    before: ClosedStock,
+    seen: list[Seen],
+    missed: dict[str, int],
+    epoch: int,
+) -> None:
+    """Give this branch what it has of one product, by whoever knows best.
+
+    Args:
+        stock: the row, locked.
+        before: what it believed to have when it closed.
+        seen: what peers know.
+        missed: transfers that it did not know: id and units, negative when they left.
+        epoch: the one that it closed in; that before is the one of the backup.
+    """
+    restored = Seen(epoch - 1, before.version, before.available, before.sent, before.received)
+    best = max(restored, *seen, key=lambda each: (each.epoch, each.version))
+    # Sold, given back or adjusted while it was closed, out of what arrived meanwhile.
+    since = stock.available - (stock.received - before.received) + (stock.sent - before.sent)
+    stock.sent += sum(-units for units in missed.values() if units < 0)
+    stock.received += sum(units for units in missed.values() if units > 0)
+    # What was held in the backup goes back to stock or is sold: it must not come on top.
+    held = 0 if best is restored else before.held
+    target = max(0, best.own + since - stock.sent + stock.received - held)
+    for transfer_id, units in missed.items():
+        session.add(movement(stock, at, units, "transfer", transfer_id))
+    if change := target - sum(missed.values()) - stock.available:
+        session.add(movement(stock, at, change, "adjust", f"rejoin:{epoch}"))
+    stock.available = target
+    stock.version = max(best.version, stock.version) + 1
+
+
+def _nothing(product_id: int) -> ClosedStock:
+    """Of a product that the backup did not have."""
+    return ClosedStock(product_id=product_id, version=0, available=0, sent=0, received=0, held=0)
+
+
 def _lock_all(session: Session, at: Branch) -> dict[str, Stock]:
     query = (
         select(Product.sku, Stock)
@@ -154,26 +181,6 @@ def _lock_all(session: Session, at: Branch) -> dict[str, Stock]:
         .execution_options(populate_existing=True)
     )
     return {row.sku: row.Stock for row in session.execute(query)}
-
-
-def _restored(session: Session, at: Branch, epoch: int, rows: dict[str, Stock]) -> dict[str, Seen]:
-    """What this branch believed to have before it was closed."""
-    query = select(StockMovement.product_id, StockMovement.delta).where(
-        StockMovement.branch == at.name, StockMovement.reference == f"rejoin:{epoch}"
-    )
-    closed: dict[int, int] = defaultdict(int)
-    for product_id, delta in session.execute(query):
-        closed[product_id] -= delta
-    return {
-        sku: Seen(
-            epoch - 1,
-            row.version - 1,
-            row.available + closed[row.product_id],
-            row.sent,
-            row.received,
-        )
-        for sku, row in rows.items()
-    }
 
 
 def _newest(answers: list[dict[str, Any]]) -> dict[str, list[Seen]]:
@@ -209,14 +216,4 @@ def _missed_transfers(
     return missed
 
 
-def _held(session: Session, at: Branch) -> dict[int, int]:
-    rows = session.execute(text(_HELD), {"branch": at.name})
-    return {row.product_id: int(row.units) for row in rows}
-
-
 _KNOWN = "SELECT epoch, lamport FROM replica_sources WHERE branch = :branch"
-_HELD = """
-SELECT l.product_id, sum(l.quantity) AS units FROM reservations r,
-    jsonb_to_recordset(r.lines) AS l (product_id bigint, quantity bigint)
-WHERE r.state = 'held' AND r.branch = :branch GROUP BY l.product_id
-"""

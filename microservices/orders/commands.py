@@ -10,7 +10,7 @@ from flask import Flask
 from chassis import background, bus, dead_letters, inbox
 from chassis.events import Event
 from chassis.outbox import Relay
-from chassis.replication import parked
+from chassis.replication import parked, state
 from orders import (
     account_seeding,
     branches,
@@ -147,6 +147,11 @@ def loops(ports: Ports) -> list[background.Loop]:
         background.Loop("keys", lambda: recovery.forget_old_keys(ports), HOUSEKEEPING_SECONDS),
         background.Loop("sessions", lambda: sessions.sweep(ports), HOUSEKEEPING_SECONDS),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
+        background.Loop(
+            "peers",
+            lambda: state.forget_others(ports.database.primary, ports.peers),
+            HOUSEKEEPING_SECONDS,
+        ),
         background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
         background.Loop("measure", lambda: measures.measure(ports), MEASURE_SECONDS),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chassis.replication import state
 from tests.branches.rig import Country, Faults, country
 from tests.postgres_server import PostgresServer
 from tests.shop import wait_until
@@ -62,6 +63,15 @@ def test_a_transfer_arrives_once_however_often_it_comes(pair: Country) -> None:
     pair.heal()
     wait_until(pair.agree)
     assert (matriz.stock("BOLO"), filial.stock("BOLO")) == (6, 4)
+
+
+def test_the_outbox_is_not_kept_for_who_is_no_peer_any_more(pair: Country) -> None:
+    matriz = pair.houses["matriz"]
+    matriz.rows("INSERT INTO outbox_cursors (sink) VALUES ('peer:fechada'), ('bus')")
+    wait_until(lambda: matriz.rows("SELECT 1 FROM outbox_cursors WHERE sink = 'peer:filial'"))
+    state.forget_others(matriz.ports.database.primary, matriz.ports.peers)
+    kept = matriz.rows("SELECT sink FROM outbox_cursors ORDER BY sink")
+    assert kept == [("bus",), ("peer:filial",)]
 
 
 def peer_status(house: object, peer: str) -> dict[str, object]:

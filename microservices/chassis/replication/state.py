@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,3 +76,17 @@ def begin_epoch(execute: Execute, above: int) -> None:
     """Go on in a later epoch than any that was heard of, and tell every peer everything anew."""
     execute(text("UPDATE branch_state SET epoch = greatest(epoch, :above) + 1"), {"above": above})
     execute(text("DELETE FROM outbox_cursors WHERE sink LIKE 'peer:%'"))
+
+
+def forget_others(engine: Engine, known: Iterable[str]) -> bool:
+    """One round of a loop: the outbox is not kept for who is no peer any more.
+
+    One that becomes a peer again gets everything anew.
+    """
+    with engine.connect() as connection:
+        sinks = [sink_of(name) for name in known]
+        connection.execute(text(_FORGET), {"sinks": sinks})
+    return False
+
+
+_FORGET = "DELETE FROM outbox_cursors WHERE sink LIKE 'peer:%' AND NOT sink = ANY(:sinks)"

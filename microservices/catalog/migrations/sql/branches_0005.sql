@@ -41,6 +41,16 @@ BEGIN
 END
 $$;
 
+-- What a branch that was set back believed to have when it closed, and what it held for orders.
+CREATE TABLE closed_stock (
+    product_id bigint PRIMARY KEY REFERENCES products (id),
+    version bigint NOT NULL,
+    available bigint NOT NULL,
+    sent bigint NOT NULL,
+    received bigint NOT NULL,
+    held bigint NOT NULL
+);
+
 -- A branch that was set back may have sold or moved what it believes to have. So it begins with
 -- nothing to sell, until its peers have said what they know. Repeating it changes nothing.
 CREATE FUNCTION close_stock(of_branch text, at_time timestamptz)
@@ -54,6 +64,15 @@ BEGIN
         RETURN false;
     END IF;
     PERFORM FROM stock WHERE branch = of_branch ORDER BY product_id FOR NO KEY UPDATE;
+    DELETE FROM closed_stock;
+    INSERT INTO closed_stock
+    SELECT s.product_id, s.version, s.available, s.sent, s.received, coalesce(h.units, 0)
+    FROM stock s LEFT JOIN (
+        SELECT l.product_id, sum(l.quantity) AS units FROM reservations r,
+            jsonb_to_recordset(r.lines) AS l (product_id bigint, quantity bigint)
+        WHERE r.state = 'held' AND r.branch = of_branch GROUP BY l.product_id
+    ) h ON h.product_id = s.product_id
+    WHERE s.branch = of_branch;
     INSERT INTO stock_movements (product_id, branch, delta, kind, reference, at)
     SELECT product_id, branch, -available, 'adjust', mark, at_time
     FROM stock WHERE branch = of_branch AND available > 0;

@@ -16,11 +16,16 @@ down_revision = "0004"
 
 SQL = Path(__file__).parent.parent / "sql"
 
+GRANTS = """
+GRANT INSERT, UPDATE ON stock_transfers TO catalog;
+GRANT INSERT, DELETE ON closed_stock TO catalog;
+"""
+
 
 def upgrade() -> None:
     run_sql(schema.SCHEMA)
     run_sql_file(SQL / "branches_0005.sql")
-    run_sql(schema.grants("catalog") + "GRANT INSERT, UPDATE ON stock_transfers TO catalog;")
+    run_sql(schema.grants("catalog") + GRANTS)
 
 
 def downgrade() -> None:
