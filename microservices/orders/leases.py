@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, update
 from sqlalchemy.orm import Session
 
 from chassis import deadline
@@ -38,18 +37,29 @@ def pause(ports: Ports, attempt: int) -> datetime:
     return ports.clock.now() + min(LONGEST_PAUSE, timedelta(seconds=seconds))
 
 
-def unattended(ports: Ports) -> ColumnElement[bool]:
-    """The condition of unfinished orders that nobody is at work on."""
-    now = ports.clock.now()
-    believed = now + _length(ports) + SKEW
-    lapsed = or_(OrderRow.lease_until < now, OrderRow.lease_until > believed)
-    return (OrderRow.step != "done") & lapsed
+# Of unfinished orders that nobody is at work on, and of those that may be tried again. Their
+# parameters are `times`.
+UNATTENDED = "step <> 'done' AND (lease_until < :now OR lease_until > :believed)"
+DUE = "(retry_at <= :now OR retry_at > :far)"
+# An order that has this very lease was taken over by this very call, whose answer was lost.
+_TAKE_OVER = f"""
+WITH taken AS (
+    UPDATE orders SET lease_until = :lease, version = version + 1
+    WHERE id = :id AND ({UNATTENDED} OR lease_until = :lease)
+        AND (step <> 'pay' OR {DUE} OR NOT :mind_pause)
+    RETURNING *)
+SELECT taken.* FROM (SELECT) AS one LEFT JOIN taken ON true
+"""
 
 
-def due(ports: Ports) -> ColumnElement[bool]:
-    """The condition of orders that may be tried again."""
+def times(ports: Ports) -> dict[str, datetime]:
+    """What `UNATTENDED` and `DUE` are about now."""
     now = ports.clock.now()
-    return or_(OrderRow.retry_at <= now, OrderRow.retry_at > now + LONGEST_PAUSE + SKEW)
+    return {
+        "now": now,
+        "believed": now + _length(ports) + SKEW,
+        "far": now + LONGEST_PAUSE + SKEW,
+    }
 
 
 def take_over(ports: Ports, order_id: str, *, mind_pause: bool) -> Order | None:
@@ -58,19 +68,9 @@ def take_over(ports: Ports, order_id: str, *, mind_pause: bool) -> Order | None:
     Args:
         mind_pause: leave an order alone whose payment shall not be asked about again yet.
     """
-    patience = [or_(OrderRow.step != "pay", due(ports))] if mind_pause else []
-    claim = (
-        update(OrderRow)
-        .where(OrderRow.id == order_id, unattended(ports), *patience)
-        .values(lease_until=lease(ports), version=OrderRow.version + 1)
-        .returning(OrderRow)
-    )
-
-    def take(session: Session) -> Order | None:
-        row = session.scalars(claim).one_or_none()
-        return Order.of(row) if row else None
-
-    return ports.database.write(take)
+    wanted = {"id": order_id, "lease": lease(ports), "mind_pause": mind_pause}
+    row = ports.database.call(_TAKE_OVER, {**times(ports), **wanted}, repeatable=True)
+    return Order.of(row) if row.id else None
 
 
 def seconds_left(ports: Ports, order_id: str) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
 
+from sqlalchemy import Row
+
 from chassis.clock import rfc3339
 from orders.models import OrderRow
 
@@ -34,8 +36,8 @@ class Order:
     context: dict[str, str] | None = None
 
     @classmethod
-    def of(cls, row: OrderRow) -> Self:
-        """The snapshot of a loaded row."""
+    def of(cls, row: OrderRow | Row[Any]) -> Self:
+        """The snapshot of a row, loaded as such or returned by a statement."""
         return cls(**{name: getattr(row, name) for name in cls.__dataclass_fields__})
 
     def after(self, changes: dict[str, Any]) -> Self:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from chassis import correlation
 from chassis.breaker import LeftAlone
-from orders.leases import due, lease, unattended
+from orders.leases import DUE, UNATTENDED, lease, times
 from orders.models import OrderRow
 from orders.order import Order
 from orders.ports import Ports
@@ -60,13 +60,13 @@ def forget_old_keys(ports: Ports) -> bool:
 def _claim(ports: Ports, session: Session, limit: int, steps: tuple[str, ...]) -> list[Order]:
     query = (
         select(OrderRow)
-        .where(unattended(ports), due(ports), OrderRow.step.in_(steps), _for_us(ports))
+        .where(text(f"{UNATTENDED} AND {DUE}"), OrderRow.step.in_(steps), _for_us(ports))
         .order_by(OrderRow.retry_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     claimed = []
-    for row in session.scalars(query):
+    for row in session.scalars(query, times(ports)):
         row.lease_until = lease(ports)
         row.version += 1
         claimed.append(Order.of(row))
