@@ -23,6 +23,8 @@ HOSTILE = {
     "description": MARKUP + "Ω" * 10_000,
     "image_url": "https://elsewhere.invalid/track.gif",
     "sku": "X" * 32,
+    "recipient": f"{MARKUP}{TURNED}",
+    "street": "R" * 10_000,
 }
 
 
