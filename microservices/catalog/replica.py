@@ -80,7 +80,8 @@ def _of_orders(ports: Ports, batch: list[Incoming]) -> dict[str, Any]:
 def _without_products(incoming: Incoming) -> dict[str, Any]:
     data = {name: value for name, value in incoming.event.data.items() if name != "products"}
     document = incoming.event.document() | {"data": data}
-    return document | {"epoch": incoming.epoch} if incoming.epoch else document
+    marks = {"epoch": incoming.epoch, "start": incoming.start, "position": incoming.position}
+    return document | {name: value for name, value in marks.items() if value is not None}
 
 
 def _apply(session: Session, at: Branch, batch: Sequence[Incoming]) -> list[Result]:
