@@ -136,7 +136,7 @@ def _put_product(session: Session, at: Branch, said: SharedProduct, edit: Edit) 
         return SharedProduct.of(found[0], category).model_dump()
 
     thing = ("product", said.sku)
-    if not shared.wins(session.execute, thing, edit, said.model_dump(), current, at.name):
+    if not shared.wins(session.execute, thing, edit, said.model_dump(), current):
         return False
     fields = said.model_dump(exclude={"category"})
     by_slug = select(Category).where(Category.slug == said.category.slug)
@@ -172,7 +172,7 @@ def _share_category(session: Session, at: Branch, data: dict[str, Any]) -> bool:
 
     document = {"slug": slug, "name": name}
     thing = ("category", slug)
-    if not shared.wins(session.execute, thing, edit, document, current, at.name):
+    if not shared.wins(session.execute, thing, edit, document, current):
         return False
     free = _free_name(session, slug, name)
     if found:

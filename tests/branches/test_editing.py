@@ -100,7 +100,6 @@ def test_the_winner_does_not_depend_on_the_order_of_arrival(postgres: PostgresSe
                     edits[name],
                     {"name": name},
                     lambda here=here: here.get("it"),  # type: ignore[misc]
-                    "litoral",
                 ):
                     here["it"] = {"name": name}
             lost = [

@@ -57,6 +57,15 @@ CREATE TABLE shared_stamps (
     PRIMARY KEY (kind, key)
 );
 
+-- Every edit that was made or came here: what comes again has had its effect.
+CREATE TABLE seen_edits (
+    kind text NOT NULL,
+    key text NOT NULL,
+    lamport bigint NOT NULL,
+    branch text NOT NULL,
+    PRIMARY KEY (kind, key, lamport, branch)
+);
+
 -- Edits that lost against a concurrent one.
 CREATE TABLE lost_edits (
     kind text NOT NULL,
@@ -78,6 +87,6 @@ def grants(role: str) -> str:
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}, auditor;
     GRANT UPDATE ON branch_state TO {role};
     GRANT INSERT, UPDATE ON replica_sources, shared_stamps TO {role};
-    GRANT INSERT ON lost_edits, branch_starts TO {role};
+    GRANT INSERT ON seen_edits, lost_edits, branch_starts TO {role};
     GRANT INSERT, UPDATE, DELETE ON outbox_cursors, parked_events TO {role};
     """
