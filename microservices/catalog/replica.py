@@ -80,7 +80,8 @@ def _of_orders(ports: Ports, batch: list[Incoming]) -> dict[str, Any]:
 def _without_products(incoming: Incoming) -> dict[str, Any]:
     data = {name: value for name, value in incoming.event.data.items() if name != "products"}
     document = incoming.event.document() | {"data": data}
-    return document | {"epoch": incoming.epoch} if incoming.epoch else document
+    marks = {"epoch": incoming.epoch, "start": incoming.start, "position": incoming.position}
+    return document | {name: value for name, value in marks.items() if value is not None}
 
 
 def _apply(session: Session, at: Branch, batch: Sequence[Incoming]) -> list[Result]:
@@ -135,7 +136,7 @@ def _put_product(session: Session, at: Branch, said: SharedProduct, edit: Edit) 
         return SharedProduct.of(found[0], category).model_dump()
 
     thing = ("product", said.sku)
-    if not shared.wins(session.execute, thing, edit, said.model_dump(), current, at.name):
+    if not shared.wins(session.execute, thing, edit, said.model_dump(), current):
         return False
     fields = said.model_dump(exclude={"category"})
     by_slug = select(Category).where(Category.slug == said.category.slug)
@@ -171,7 +172,7 @@ def _share_category(session: Session, at: Branch, data: dict[str, Any]) -> bool:
 
     document = {"slug": slug, "name": name}
     thing = ("category", slug)
-    if not shared.wins(session.execute, thing, edit, document, current, at.name):
+    if not shared.wins(session.execute, thing, edit, document, current):
         return False
     free = _free_name(session, slug, name)
     if found:

@@ -21,7 +21,7 @@ class ReplicaTaken(Shown):
     """`epoch` and `known` are absent when none of it was an event."""
 
     epoch: int = 1
-    known: dict[str, int] = Field(default_factory=dict)
+    known: dict[str, Any] = Field(default_factory=dict)
     results: list[dict[str, Any]]
 
 

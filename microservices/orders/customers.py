@@ -71,7 +71,7 @@ def _tell(session: Session, branch: str, clock: Clock, customer: Customer) -> No
     outbox.append(session.execute, [customer_event(customer, edit)], clock)
 
 
-def take(session: Session, own: str, said: dict[str, str], edit: Edit) -> bool:
+def take(session: Session, said: dict[str, str], edit: Edit) -> bool:
     """Take over what another branch says of a customer, unless a later edit is known.
 
     Args:
@@ -86,7 +86,7 @@ def take(session: Session, own: str, said: dict[str, str], edit: Edit) -> bool:
         found[:] = [customer]
         return customer_document(customer)
 
-    if not shared.wins(session.execute, ("customer", said["email"]), edit, said, current, own):
+    if not shared.wins(session.execute, ("customer", said["email"]), edit, said, current):
         return False
     if found:
         found[0].name = said["name"]
@@ -97,10 +97,10 @@ def take(session: Session, own: str, said: dict[str, str], edit: Edit) -> bool:
     return True
 
 
-def ensure(session: Session, own: str, said: dict[str, str]) -> None:
+def ensure(session: Session, said: dict[str, str]) -> None:
     """Make a customer that is not known here yet, older than any edit of him."""
     if session.get(Customer, said["email"]) is None:
-        take(session, own, said, FIRST)
+        take(session, said, FIRST)
 
 
 def page(session: Session, limit: int, after: str | None) -> list[Customer]:

@@ -66,27 +66,24 @@ def take(ports: Ports, peer: str, events: list[dict[str, Any]]) -> dict[str, Any
         raise Forbidden("These are not events of orders.")
     if "orders" not in services:
         return {"results": strange}
-    own = ports.settings.node_name
     took = ports.database.write(
-        lambda session: door.receive(
-            session, services["orders"], lambda s, current: _apply(s, own, current)
-        ),
+        lambda session: door.receive(session, services["orders"], _apply),
         repeatable=True,
     )
     return took | {"results": took["results"] + strange}
 
 
-def _apply(session: Session, own: str, batch: Sequence[Incoming]) -> list[Result]:
-    return [door.take_one(session, each, lambda s, i: _one(s, own, i)) for each in batch]
+def _apply(session: Session, batch: Sequence[Incoming]) -> list[Result]:
+    return [door.take_one(session, each, _one) for each in batch]
 
 
-def _one(session: Session, own: str, incoming: Incoming) -> Result:
+def _one(session: Session, incoming: Incoming) -> Result:
     if incoming.event.type in ORDER_EVENTS:
-        return _outcome(_copy_order(session, own, incoming))
+        return _outcome(_copy_order(session, incoming))
     if incoming.event.type == customers.TYPE:
         said = CustomerSaid.model_validate(incoming.event.data).model_dump()
         edit = Edit.read(incoming.event.data.get("edit"))
-        return _outcome(customers.take(session, own, said, edit))
+        return _outcome(customers.take(session, said, edit))
     return {"outcome": "ignored"}
 
 
@@ -94,11 +91,11 @@ def _outcome(changed: bool) -> Result:
     return {"outcome": "applied" if changed else "unchanged"}
 
 
-def _copy_order(session: Session, own: str, incoming: Incoming) -> bool:
+def _copy_order(session: Session, incoming: Incoming) -> bool:
     said = OrderSaid.model_validate(incoming.event.data)
     if session.get(OrderRow, said.id) is not None:
         raise CannotTake(f"order {said.id} is of this branch")
-    customers.ensure(session, own, said.customer.model_dump())
+    customers.ensure(session, said.customer.model_dump())
     values = said.model_dump(exclude={"customer", "created_at"}) | {
         "branch": incoming.branch,
         "epoch": incoming.epoch or 0,

@@ -4,9 +4,9 @@ A request holds one event or a list. It is taken in one transaction; an event th
 is answered as `refused` and leaves nothing, the others have their effect. All effects are
 idempotent: a repeated or older event changes nothing.
 
-The answer: `{"branch", "services": {service: {"epoch", "known": {"epoch", "lamport"}}},
+The answer: `{"branch", "services": {service: {"epoch", "known": {"epoch", "start", "position"}}},
 "results": [{"id", "outcome", ...}]}`. `epoch` is this branch's own; `known` is how far the sender
-was heard, so that one that was set back notices.
+was heard before, so that one that was set back notices.
 """
 
 from __future__ import annotations
@@ -52,13 +52,16 @@ class Incoming:
     Attributes:
         event: with its type by our own name.
         branch, service: whose it is.
-        epoch: the sender's epoch when it wrote it.
+        epoch: the sender's epoch when it sent it.
+        start, position: the start of the sender's relay, and how many events it had written.
     """
 
     event: Event
     branch: str
     service: str
     epoch: int | None
+    start: str | None = None
+    position: int = 0
 
 
 Result = dict[str, Any]
@@ -108,7 +111,10 @@ def _incoming(document: Any) -> Incoming:
     epoch = document.get("epoch")
     if epoch is not None and (type(epoch) is not int or not 0 < epoch <= MOST_LAMPORT):
         raise ValueError(f"epoch is {epoch!r}"[:100])
-    return Incoming(event, source[1], source[2], epoch)
+    start, position = document.get("start"), document.get("position", 0)
+    if not isinstance(start, str | None) or type(position) is not int or position > MOST_LAMPORT:
+        raise ValueError("start and position are not those of a relay")
+    return Incoming(event, source[1], source[2], epoch, start, position)
 
 
 def receive(session: Session, batch: Sequence[Incoming], apply: ApplyAll) -> dict[str, Any]:
@@ -128,17 +134,19 @@ def receive(session: Session, batch: Sequence[Incoming], apply: ApplyAll) -> dic
     if newest < known.epoch:
         raise EpochOver(
             f"{branch} is in epoch {known.epoch}, not {newest}.",
-            known={"epoch": known.epoch, "lamport": known.lamport},
+            known={"epoch": known.epoch},
         )
     current = [each for each in batch if each.epoch is None or each.epoch >= known.epoch]
     late = [refused(each, "of an epoch that is over") for each in batch if each not in current]
     results = apply(session, current) + late
     lamport = max(each.event.lamport for each in batch)
-    # In a new epoch the clock goes on above what peers knew, so it is never set back.
-    after = {"epoch": newest, "lamport": max(lamport, known.lamport)}
-    session.execute(text(_HEARD), {"branch": branch, **after})
+    last = batch[-1]
+    heard = {"start": last.start, "position": last.position}
+    clock = {"epoch": newest, "lamport": max(lamport, known.lamport)}
+    session.execute(text(_HEARD), {"branch": branch, **clock, **heard})
     session.execute(text("SELECT observe_lamport(:seen)"), {"seen": lamport})
-    return {"epoch": state.of_self(session.execute).epoch, "known": after, "results": results}
+    before = {"epoch": known.epoch, "start": known.start, "position": known.position}
+    return {"epoch": state.of_self(session.execute).epoch, "known": before, "results": results}
 
 
 def take_one(session: Session, incoming: Incoming, apply: Apply) -> Result:
@@ -168,7 +176,14 @@ def _no_event(document: Any, detail: str) -> Result:
 _KNOWN = """
 WITH placed AS (
     INSERT INTO replica_sources (branch, epoch, lamport) VALUES (:branch, 0, 0)
-    ON CONFLICT (branch) DO UPDATE SET at = now() RETURNING epoch, lamport)
-SELECT epoch, lamport FROM placed
+    ON CONFLICT (branch) DO UPDATE SET at = now() RETURNING epoch, lamport, start, position)
+SELECT epoch, lamport, start, position FROM placed
 """
-_HEARD = "UPDATE replica_sources SET epoch = :epoch, lamport = :lamport WHERE branch = :branch"
+# A question says nothing of a relay. What was held back on the way is of no earlier start: a relay
+# that begins has waited for the one before it to end, and asks first what is known here.
+_HEARD = """
+UPDATE replica_sources SET epoch = :epoch, lamport = :lamport, start = coalesce(:start, start),
+    position = CASE WHEN :start IS NULL THEN position
+        WHEN :start = start THEN greatest(position, :position) ELSE :position END
+WHERE branch = :branch
+"""

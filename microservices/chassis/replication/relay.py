@@ -82,6 +82,7 @@ class PeerRelay(Relay):
         self._failures = 0
         self._next_try = 0.0
         self._noted = float("-inf")
+        self._introduced = False
 
     def duty(self) -> bool:
         """One round of a loop: deliver a batch, or wait a little."""
@@ -108,6 +109,18 @@ class PeerRelay(Relay):
     def _rejoining(self) -> bool:
         with self._engine.connect() as connection:
             return state.of_self(connection.execute).rejoining
+
+    def _locked_connection(self) -> Connection | None:
+        connection = super()._locked_connection()
+        # Under the lock: whoever delivered before has ended, or begins anew after this.
+        if connection is not None and not self._introduced:
+            self._sink.introduce()
+            self._introduced = True
+        return connection
+
+    def _forget_connection(self) -> None:
+        super()._forget_connection()
+        self._introduced = False
 
     def _begin(self, connection: Connection, name: str, sink: Sink) -> None:
         # What commits from now on is delivered from the outbox; all before is in the snapshot.

@@ -9,12 +9,25 @@ SCHEMA = """
 CREATE TABLE branch_state (epoch bigint NOT NULL, rejoining boolean NOT NULL);
 INSERT INTO branch_state VALUES (1, false);
 
--- How far each other branch was heard here.
+-- How far each other branch was heard here: in which epoch, in which start of its relay, and how
+-- many events it had written by then.
 CREATE TABLE replica_sources (
     branch text PRIMARY KEY,
     epoch bigint NOT NULL,
     lamport bigint NOT NULL,
+    start text,
+    position bigint NOT NULL DEFAULT 0,
     at timestamptz NOT NULL DEFAULT now()
+);
+
+-- The starts of this branch's relays, each with what had been written when it began. A peer that
+-- has heard more of a start than was written until the next one, or of a start that is not here,
+-- knows what this branch has forgotten.
+CREATE TABLE branch_starts (
+    n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    peer text NOT NULL,
+    id text NOT NULL UNIQUE,
+    position bigint NOT NULL
 );
 
 -- How delivery to a sink goes: for peers only.
@@ -44,6 +57,15 @@ CREATE TABLE shared_stamps (
     PRIMARY KEY (kind, key)
 );
 
+-- Every edit that was made or came here: what comes again has had its effect.
+CREATE TABLE seen_edits (
+    kind text NOT NULL,
+    key text NOT NULL,
+    lamport bigint NOT NULL,
+    branch text NOT NULL,
+    PRIMARY KEY (kind, key, lamport, branch)
+);
+
 -- Edits that lost against a concurrent one.
 CREATE TABLE lost_edits (
     kind text NOT NULL,
@@ -65,6 +87,6 @@ def grants(role: str) -> str:
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}, auditor;
     GRANT UPDATE ON branch_state TO {role};
     GRANT INSERT, UPDATE ON replica_sources, shared_stamps TO {role};
-    GRANT INSERT ON lost_edits TO {role};
+    GRANT INSERT ON seen_edits, lost_edits, branch_starts TO {role};
     GRANT INSERT, UPDATE, DELETE ON outbox_cursors, parked_events TO {role};
     """

@@ -79,6 +79,7 @@ def edited_here(execute: Execute, kind: str, key: str, branch: str) -> Edit:
     lamport = execute(text("SELECT nextval('lamport')")).scalar()
     edit = Edit(lamport, branch, before.lamport, before.branch)
     _note(execute, kind, key, edit)
+    _see(execute, kind, key, edit)
     return edit
 
 
@@ -88,7 +89,6 @@ def wins(
     edit: Edit,
     document: Document,
     current: Callable[[], Document | None],
-    own: str,
 ) -> bool:
     """Decide whether an edit of another branch replaces what is here, and keep the loser.
 
@@ -99,7 +99,6 @@ def wins(
         thing: its kind and its key, by which every branch knows it.
         edit, document: what came, without what is known in its branch only.
         current: locks and reads what is here, or None.
-        own: this branch.
     """
     kind, key = thing
     # The thing before its stamp, as whoever edits it here takes them.
@@ -107,10 +106,11 @@ def wins(
     execute(text(_PLACE), {"kind": kind, "key": key})
     known = Edit(*execute(text(_FIND + " FOR UPDATE"), {"kind": kind, "key": key}).one())
     here = current()
+    new = _see(execute, kind, key, edit)
     if here is None:
         _note(execute, kind, key, edit)
         return True
-    if edit.stamp == known.stamp:
+    if not new:
         return False
     same = document == here
     if edit.stamp > known.stamp:
@@ -118,8 +118,7 @@ def wins(
             _keep(execute, kind, key, known, here, edit)
         _note(execute, kind, key, edit)
         return not same
-    heard_before = edit.branch == own or edit.stamp == known.base or _heard(execute, edit)
-    if edit != FIRST and not same and not heard_before:
+    if not same and edit.stamp != known.base:
         _keep(execute, kind, key, edit, document, known)
     return False
 
@@ -138,10 +137,12 @@ def lost(execute: Execute, kind: str, key: str) -> list[dict[str, Any]]:
     ]
 
 
-def _heard(execute: Execute, edit: Edit) -> bool:
-    """Whether an edit came here before this batch, so that it lost or was built upon then."""
-    heard = execute(text(_HEARD), {"branch": edit.branch}).scalar()
-    return heard is not None and edit.lamport <= heard
+def _see(execute: Execute, kind: str, key: str, edit: Edit) -> bool:
+    """Note that an edit is known here; False when it was, or is older than all."""
+    if edit.stamp == FIRST.stamp:
+        return False
+    row = {"kind": kind, "key": key, "lamport": edit.lamport, "branch": edit.branch}
+    return execute(text(_SEE), row).one_or_none() is not None
 
 
 def _note(execute: Execute, kind: str, key: str, edit: Edit) -> None:
@@ -182,7 +183,10 @@ _KEEP = """
 INSERT INTO lost_edits VALUES (:kind, :key, :lamport, :branch, CAST(:document AS jsonb),
     :winner_lamport, :winner_branch) ON CONFLICT DO NOTHING
 """
-_HEARD = "SELECT lamport FROM replica_sources WHERE branch = :branch"
+_SEE = """
+INSERT INTO seen_edits VALUES (:kind, :key, :lamport, :branch)
+ON CONFLICT DO NOTHING RETURNING lamport
+"""
 _LOST = """
 SELECT lamport, branch, document, winner_lamport, winner_branch, at FROM lost_edits
 WHERE kind = :kind AND key = :key ORDER BY lamport DESC, branch DESC LIMIT 100

@@ -70,6 +70,26 @@ class PeerSink:
         self._wanted = wanted
         self._prepare = prepare
         self._clock = clock
+        self._start = new_id()
+        self._mark: dict[str, Any] = {}
+
+    def introduce(self) -> None:
+        """Note this start, after asking the peer how far it heard of this branch.
+
+        Raises:
+            SetBack: further than this branch knows itself.
+            PeerAway: it has not answered.
+        """
+        with self._engine.connect() as connection:
+            me = state.of_self(connection.execute)
+            # Without a word of this start: should the answer be lost, the question comes again.
+            answer = self._client.send(_encoded(self._ping(me)), seconds=SECONDS)
+            known = answer["services"][self._service]["known"]
+            heard = (known["start"], known["position"])
+            back = state.was_set_back(connection.execute, self._client.name, *heard)
+            if known["epoch"] > me.epoch or back:
+                raise self._set_back(known, me)
+            state.began(connection.execute, self._client.name, self._start)
 
     def publish(self, events: Sequence[Event], after: str | None = None) -> str:
         """Return once the peer has taken all of it, or what it refuses for good is parked.
@@ -86,11 +106,13 @@ class PeerSink:
         with self._engine.connect() as connection:
             me = state.of_self(connection.execute)
         position = after
-        documents = (each | {"epoch": me.epoch} for each in self._prepare(events))
+        # Read before what is sent: never more than is written.
+        self._mark = {"epoch": me.epoch, "start": self._start, "position": me.written}
+        documents = (each | self._mark for each in self._prepare(events))
         for chunk in _chunks(documents):
             position = self._hand_over(chunk, me)
         if position is None or position == after:
-            position = self._hand_over([_encoded(self._ping(me))], me)
+            position = self._hand_over([_encoded(self._ping(me) | self._mark)], me)
         if after is not None and position != after:
             raise DataLost(None)
         return position
@@ -98,18 +120,17 @@ class PeerSink:
     def _ping(self, me: state.Self) -> dict[str, Any]:
         now = rfc3339(self._clock.now())
         said = Event(new_id(), self._source, door.PING, self._source, now, me.lamport, {})
-        return said.document() | {"epoch": me.epoch}
+        return said.document()
 
     def _hand_over(self, chunk: list[bytes], me: state.Self) -> str:
         try:
             answer = self._client.send(b"[" + b",".join(chunk) + b"]", seconds=SECONDS)
         except EpochIsOver as over:
-            self._mind(over.known, me)
-            raise
+            raise self._set_back(over.known, me) from over
         except Refused as refusal:
             if len(chunk) == 1:
                 self._park(json.loads(chunk[0]), str(refusal))
-                return self._hand_over([_encoded(self._ping(me))], me)
+                return self._hand_over([_encoded(self._ping(me) | self._mark)], me)
             # One of them is not to be had: each by itself, so that it does not stop the others.
             return [self._hand_over([each], me) for each in chunk][-1]
         by_id = {result["id"]: result for result in answer["results"]}
@@ -120,18 +141,12 @@ class PeerSink:
                 self._park(document, result.get("detail", ""))
         said = answer["services"].get(self._service)
         if said is None:  # nothing of this chunk was an event
-            return self._hand_over([_encoded(self._ping(me))], me)
-        self._mind(said["known"], me)
+            return self._hand_over([_encoded(self._ping(me) | self._mark)], me)
         return str(said["epoch"])
 
-    def _mind(self, known: dict[str, int], me: state.Self) -> None:
-        if known["epoch"] > me.epoch or known["lamport"] > self._lamport():
-            told = f"{self._client.name} has heard of {known}, this branch is at {me}"
-            raise SetBack(told, known["epoch"])
-
-    def _lamport(self) -> int:
-        with self._engine.connect() as connection:
-            return state.of_self(connection.execute).lamport
+    def _set_back(self, known: dict[str, Any], me: state.Self) -> SetBack:
+        told = f"{self._client.name} has heard of {known}, this branch is at {me}"
+        return SetBack(told, known["epoch"])
 
     def _park(self, document: dict[str, Any], reason: str) -> None:
         log.error("event_parked", peer=self._client.name, event_id=document["id"], reason=reason)

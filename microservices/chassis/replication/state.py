@@ -17,22 +17,65 @@ Execute = Callable[..., Any]
 OPEN_AFTER = 3
 SINK = "peer:"
 
-_SELF = "SELECT epoch, rejoining, (SELECT last_value FROM lamport) AS lamport FROM branch_state"
+_WRITTEN = "coalesce(pg_sequence_last_value('outbox_seq_seq'), 0)"
+_SELF = f"""
+SELECT epoch, rejoining, (SELECT last_value FROM lamport) AS lamport, {_WRITTEN} AS written
+FROM branch_state
+"""
 
 
 @dataclass(frozen=True)
 class Self:
-    """This branch: which epoch it is in, whether it still has to hear from its peers, its clock."""
+    """This branch.
+
+    Attributes:
+        epoch: rises when it was set back.
+        rejoining: whether it still has to hear from its peers.
+        lamport: its logical clock.
+        written: events that its outbox ever had.
+    """
 
     epoch: int
     rejoining: bool
     lamport: int
+    written: int
 
 
 def of_self(execute: Execute) -> Self:
     """This branch as this database has it."""
     row = execute(text(_SELF)).one()
-    return Self(row.epoch, row.rejoining, row.lamport)
+    return Self(row.epoch, row.rejoining, row.lamport, row.written)
+
+
+def began(execute: Execute, peer: str, start: str) -> None:
+    """Note a start of the relay to a peer, unless it is the last one already."""
+    execute(text(_BEGAN), {"peer": peer, "start": start})
+
+
+def was_set_back(execute: Execute, peer: str, start: str | None, position: int) -> bool:
+    """Whether a peer has heard of this branch what it does not know.
+
+    Args:
+        start, position: how far the peer heard it, if it did.
+    """
+    if start is None:
+        return False
+    known = execute(text(_UNTIL), {"peer": peer, "start": start}).one_or_none()
+    return known is None or position > known.until
+
+
+_BEGAN = f"""
+INSERT INTO branch_starts (peer, id, position)
+SELECT :peer, :start, {_WRITTEN}
+WHERE :start IS DISTINCT FROM (
+    SELECT id FROM branch_starts WHERE peer = :peer ORDER BY n DESC LIMIT 1)
+"""
+_UNTIL = f"""
+SELECT coalesce((
+    SELECT later.position FROM branch_starts later
+    WHERE later.peer = s.peer AND later.n > s.n ORDER BY later.n LIMIT 1), {_WRITTEN}) AS until
+FROM branch_starts s WHERE s.peer = :peer AND s.id = :start
+"""
 
 
 def sink_of(peer: str) -> str:
