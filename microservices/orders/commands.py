@@ -125,12 +125,8 @@ def loops(ports: Ports) -> list[background.Loop]:
         handle=handlers(ports)["orders"],
     )
     recovery_seconds = ports.settings.recovery_seconds
-    peers = [
-        background.Loop(f"relay-{name}", peer_relay.duty, 0)
-        for name, peer_relay in zip(ports.peers, branches.relays(ports), strict=True)
-    ]
     return [
-        *peers,
+        *_peer_loops(ports),
         background.Loop("relay", relay.duty, 0),
         background.Loop("consumer", consumer.cycle, 0),
         background.Loop("requeue", lambda: dispatch.requeue(ports, enqueuer), recovery_seconds),
@@ -140,12 +136,20 @@ def loops(ports: Ports) -> list[background.Loop]:
         background.Loop("keys", lambda: recovery.forget_old_keys(ports), HOUSEKEEPING_SECONDS),
         background.Loop("sessions", lambda: sessions.sweep(ports), HOUSEKEEPING_SECONDS),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
-        background.Loop(
-            "peers",
-            lambda: state.forget_others(ports.database.primary, ports.peers),
-            HOUSEKEEPING_SECONDS,
-        ),
         background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
         background.Loop("measure", lambda: measures.measure(ports), MEASURE_SECONDS),
+    ]
+
+
+def _peer_loops(ports: Ports) -> list[background.Loop]:
+    """The duties of orders towards other branches."""
+
+    def forget() -> bool:
+        return state.forget_others(ports.database.primary, ports.peers)
+
+    relays = zip(ports.peers, branches.relays(ports), strict=True)
+    return [
+        *(background.Loop(f"relay-{name}", relay.duty, 0) for name, relay in relays),
+        background.Loop("peers", forget, HOUSEKEEPING_SECONDS),
     ]
