@@ -93,29 +93,33 @@ def loops(ports: Ports) -> list[background.Loop]:
         publisher.trim()
         return False
 
-    peers = [
-        background.Loop(f"relay-{name}", peer_relay.duty, 0)
-        for name, peer_relay in zip(ports.peers, branches.relays(ports), strict=True)
-    ]
-    if ports.peers:
-        peers.append(background.Loop("rejoin", lambda: rejoin.rejoin(ports), REJOIN_SECONDS))
-    if ports.peers and ports.settings.stock_rebalance:
-        level = background.Loop("rebalance", lambda: rebalance.level(ports), REBALANCE_SECONDS)
-        peers.append(level)
     return [
-        *peers,
+        *_peer_loops(ports),
         background.Loop("relay", relay.duty, 0),
         background.Loop("settlement", consumer.cycle, 0),
         background.Loop("sweeper", lambda: sweeper.sweep(ports), ports.settings.sweep_seconds),
         background.Loop("prune", relay.prune, HOUSEKEEPING_SECONDS),
-        background.Loop(
-            "peers",
-            lambda: state.forget_others(ports.database.primary, ports.peers),
-            HOUSEKEEPING_SECONDS,
-        ),
         background.Loop("inbox", lambda: inbox.prune(ports.database.primary), HOUSEKEEPING_SECONDS),
         background.Loop("trim", trim, TRIM_SECONDS),
         background.Loop(
             "measure", lambda: delivery.measure(ports.database.primary, "catalog"), MEASURE_SECONDS
         ),
     ]
+
+
+def _peer_loops(ports: Ports) -> list[background.Loop]:
+    """The duties of the catalog towards other branches."""
+
+    def forget() -> bool:
+        return state.forget_others(ports.database.primary, ports.peers)
+
+    loops = [background.Loop("peers", forget, HOUSEKEEPING_SECONDS)]
+    if not ports.peers:
+        return loops
+    relays = zip(ports.peers, branches.relays(ports), strict=True)
+    loops += [background.Loop(f"relay-{name}", relay.duty, 0) for name, relay in relays]
+    loops.append(background.Loop("rejoin", lambda: rejoin.rejoin(ports), REJOIN_SECONDS))
+    if ports.settings.stock_rebalance:
+        level = background.Loop("rebalance", lambda: rebalance.level(ports), REBALANCE_SECONDS)
+        loops.append(level)
+    return loops

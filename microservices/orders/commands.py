@@ -133,7 +133,7 @@ def loops(ports: Ports) -> list[background.Loop]:
     )
     recovery_seconds = ports.settings.recovery_seconds
     return [
-        *_loops_for_peers(ports),
+        *_peer_loops(ports),
         background.Loop("relay", relay.duty, 0),
         background.Loop("consumer", consumer.cycle, 0),
         background.Loop("requeue", lambda: dispatch.requeue(ports, enqueuer), recovery_seconds),
@@ -149,12 +149,14 @@ def loops(ports: Ports) -> list[background.Loop]:
     ]
 
 
-def _loops_for_peers(ports: Ports) -> list[background.Loop]:
-    def forget_others() -> bool:
+def _peer_loops(ports: Ports) -> list[background.Loop]:
+    """The duties of orders towards other branches."""
+
+    def forget() -> bool:
         return state.forget_others(ports.database.primary, ports.peers)
 
     relays = zip(ports.peers, branches.relays(ports), strict=True)
     return [
         *(background.Loop(f"relay-{name}", relay.duty, 0) for name, relay in relays),
-        background.Loop("peers", forget_others, HOUSEKEEPING_SECONDS),
+        background.Loop("peers", forget, HOUSEKEEPING_SECONDS),
     ]
