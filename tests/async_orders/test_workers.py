@@ -8,6 +8,8 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import psutil
@@ -17,6 +19,7 @@ from redis import Redis
 from chassis.clock import SystemClock
 from local.stack import Stack
 from orders import dispatch, queue
+from orders.leases import take_over
 from orders.tasks import Enqueuer
 from orders.work import check_out
 from tests.async_orders.rig import (
@@ -123,6 +126,32 @@ def test_a_worker_leaves_alone_what_another_one_holds(
         check_out(ports, order_id)
         assert shop.order(customer, order_id)["version"] == 2
         ports.database.dispose()
+    assert ended(shop, customer, order_id)["status"] == "confirmed"
+
+
+@dataclass(frozen=True)
+class Still:
+    """A clock that stands still."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@in_full
+def test_taking_an_order_over_is_repeated_by_the_call_whose_answer_was_lost_and_by_no_other(
+    stack: Stack, shop: Shop, customer: Account
+) -> None:
+    with away(stack, WORKER, "orders-background"):
+        order_id = taken(shop, customer, (shop.new_product(stock=5)["id"], 1))
+        at = datetime.now(UTC)
+        ports, another = (own_ports(stack, Still(at + timedelta(seconds=n))) for n in (1, 2))
+        mine = [take_over(ports, order_id, mind_pause=True) for _ in range(2)]
+        assert [order and order.version for order in mine] == [2, 3]
+        assert take_over(another, order_id, mind_pause=True) is None
+        for each in (ports, another):
+            each.database.dispose()
     assert ended(shop, customer, order_id)["status"] == "confirmed"
 
 
