@@ -137,6 +137,7 @@ class Relay:
         self._connection: Connection | None = None
         self._bell = Bell()
         self._lock = RELAY_LOCK
+        self._batch = BATCH
         self._checked: dict[str, float] = {}
 
     def duty(self) -> bool:
@@ -202,7 +203,7 @@ class Relay:
             self._begin(connection, name, sink)
             return True
         window = {"low": cursor.low, "high": cursor.high, "seq": cursor.seq}
-        rows = connection.execute(text(_READ), {**window, "limit": BATCH}).all()
+        rows = connection.execute(text(_READ), {**window, "limit": self._batch}).all()
         self._bell.read_up_to(int(cursor.high))
         if not rows and cursor.seq == 0 and not self._check_is_due(name):
             return False
@@ -214,7 +215,7 @@ class Relay:
             self._rewind(connection, name, loss)
             return True
         self._checked[name] = time.monotonic()
-        half = len(rows) == BATCH
+        half = len(rows) == self._batch
         moved = {"sink": name, "high": cursor.high, "position": position}
         if half:
             connection.execute(text(_ADVANCE), {**moved, "seq": rows[-1].seq})

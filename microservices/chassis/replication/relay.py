@@ -23,6 +23,8 @@ from chassis.replication.sink import PeerSink, SetBack
 # Longest pause between two tries, as a multiple of the first.
 MOST_PAUSES = 8
 POLL_SECONDS = 0.3
+# After a long cut most of what waits is stock that was said anew: of a batch, the last counts.
+BATCH = 5000
 
 Snapshot = Callable[[Connection], Iterable[Event]]
 
@@ -73,6 +75,7 @@ class PeerRelay(Relay):
         name = state.sink_of(peer)
         super().__init__(engine, source, {name: sink})
         self._bell = _NoBell()
+        self._batch = BATCH
         self._lock = RELAY_LOCK << 32 | zlib.crc32(name.encode())
         self._sink = sink
         self._name = name
