@@ -137,6 +137,14 @@ BODIES = [
         {"email": "eva@example.com", "password": PASSWORD, "name": "Eva", "role": "customer"},
     ),
     Route("orders", "PATCH", "/api/users/{user_id}", {"name": "Eva"}),
+    Route(
+        "catalog",
+        "POST",
+        "/api/stock-transfers",
+        {"sku": "SKU", "to": "filial", "quantity": 1},
+        {"quantity": set()},
+    ),
+    Route("orders", "PATCH", "/api/customers/{email}", {"name": "Eva"}),
 ]
 NEEDED = [route for route in BODIES if route.body]
 # Text that stands for nothing a person reads, or for something else than what he reads.

@@ -16,7 +16,7 @@ def bench(shop: Shop, admin: Account) -> Bench:
     product = shop.new_product(stock=100)["id"]
     user = shop.new_user()
     order = shop.buy(user, (product, 1))
-    ids = {"product_id": product, "user_id": user.id, "order_id": order["id"]}
+    ids = {"product_id": product, "user_id": user.id, "order_id": order["id"], "email": user.email}
     return Bench(shop, admin, ids | {"cart_id": shop.new_cart((product, 2))})
 
 
