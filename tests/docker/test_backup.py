@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import time
@@ -14,6 +15,7 @@ from tests.docker.project import Project
 from tests.load import load, report
 from tests.shop import Shop, wait_until
 
+FULL = os.environ.get("FEIRA_FULL") == "1"
 SHOPPERS = 3
 DATABASES = {"catalog": "catalog-db-1", "orders": "orders-db-1"}
 # A sum over all rows of each table, whatever their order in it. The relay's cursors are set back by
@@ -43,6 +45,7 @@ def backups(stack: Project) -> list[Path]:
     return sorted((stack.folder / "backups").glob("*Z"))
 
 
+@pytest.mark.skipif(not FULL, reason="make test does it without containers: FEIRA_FULL=1")
 @pytest.mark.promise(46)
 @pytest.mark.timeout(900)
 def test_a_backup_of_a_busy_shop_restores_into_an_empty_system(stack: Project, shop: Shop) -> None:

@@ -21,7 +21,7 @@ FULL = os.environ.get("FEIRA_FULL") == "1"
 SHOPPERS, PAUSE = 3, 0.2
 READERS, READS_PER_SECOND = (20, 85.0) if FULL else (8, 18.0)
 # Well within the 30 s after which a new instance has to have its share.
-WATCHED_SECONDS = 10
+WATCHED_SECONDS = 7
 ROUNDS = 10 if FULL else 1
 WORKERS = "orders-worker"
 NORMAL = {"catalog": 1, "cart": 1, "orders": 1, WORKERS: 1}

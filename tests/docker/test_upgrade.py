@@ -15,8 +15,9 @@ from tests.docker.project import Project
 from tests.load import load, report
 from tests.shop import Shop, wait_until
 
-# At full counts 50 orders a second, as far as the machine can.
-SHOPPERS, PAUSE = (50, 0.0) if os.environ.get("FEIRA_FULL") == "1" else (2, 0.25)
+FULL = os.environ.get("FEIRA_FULL") == "1"
+# At full counts 50 orders a second, as far as the machine can, and the way back as well.
+SHOPPERS, PAUSE = (50, 0.0) if FULL else (2, 0.25)
 REPLACED = ("catalog", "cart", "orders", "orders-worker", "catalog-background", "orders-background")
 NEXT = {
     "catalog": """
@@ -70,25 +71,22 @@ def images(stack: Project) -> dict[str, set[str]]:
 
 @pytest.mark.promise(45)
 @pytest.mark.timeout(900)
-def test_an_upgrade_and_the_way_back_fail_no_request(
-    stack: Project, successor: Project, shop: Shop
-) -> None:
+def test_an_upgrade_fails_no_request(stack: Project, successor: Project, shop: Shop) -> None:
     this = images(stack)
     stateful = {name: stack.inspect()[name]["Id"] for name in ("gateway", "catalog-db-1", "etcd")}
     with load(shop, SHOPPERS, PAUSE) as log:
         wait_until(lambda: len(log.orders) >= SHOPPERS, 60)
         successor.make("upgrade")
         there = images(stack)
-        printed = stack.make("upgrade")
-        back = images(stack)
+        if FULL:
+            assert "schema_is_newer" in stack.make("upgrade")
+            assert images(stack) == this
     report(
-        f"there and back: {len(log.answers)} requests, {len(log.orders)} orders, "
+        f"there{' and back' * FULL}: {len(log.answers)} requests, {len(log.orders)} orders, "
         f"{len(log.complaints)} without a usable answer"
     )
     assert log.complaints == []
-    assert all(len(each) == 1 for each in (*there.values(), *back.values()))
+    assert all(len(each) == 1 for each in there.values())
     assert all(there[service] != this[service] for service in REPLACED)
-    assert back == this
-    assert "schema_is_newer" in printed
     assert {name: stack.inspect()[name]["Id"] for name in stateful} == stateful
-    assert "audit: all hold" in stack.make("audit", "ON=compose")
+    assert "audit: all hold" in (stack if FULL else successor).make("audit", "ON=compose")
