@@ -125,7 +125,7 @@ def prove_base_backup(file: Path) -> dict[str, Any]:
     with _opened(file) as members:
         for name, content in members:
             if name == "backup_manifest":
-                manifest = json.loads(content.read())
+                manifest = read_manifest(file.name, content.read())
             elif name == "PG_VERSION":
                 text = content.read()
                 major = text.decode().strip()
@@ -148,6 +148,15 @@ def prove_base_backup(file: Path) -> dict[str, Any]:
         "start": manifest["WAL-Ranges"][0]["Start-LSN"],
         "end": last["End-LSN"],
     }
+
+
+def read_manifest(copy: str, text: bytes) -> dict[str, Any]:
+    """A base backup's own manifest, which ends with its sum. Raises StackError if that is wrong."""
+    content, found, end = text.rpartition(b'"Manifest-Checksum"')
+    if not found or hashlib.sha256(content).hexdigest().encode() not in end:
+        raise StackError(f"{copy}: its manifest is damaged")
+    manifest: dict[str, Any] = json.loads(text)
+    return manifest
 
 
 def check_server(folder: Path, copy: dict[str, Any], said: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -181,6 +182,17 @@ def test_a_damaged_copy_is_found_by_its_own_manifest(
     damage(copy)
     with pytest.raises(StackError, match=r"feira\.tar\.gz"):
         backup_files.prove_base_backup(copy)
+
+
+def test_a_damaged_manifest_is_found_by_its_own_sum(kept: Path) -> None:
+    with tarfile.open(kept / "feira.tar.gz") as archive:
+        content = archive.extractfile("backup_manifest")
+        assert content
+        text = content.read()
+    assert backup_files.read_manifest("feira.tar.gz", text)["WAL-Ranges"]
+    for damaged in (text.replace(b'"Size"', b'"Sixe"', 1), text.replace(b"{", b"", 1), text[:-90]):
+        with pytest.raises(StackError, match=r"feira\.tar\.gz: its manifest is damaged"):
+            backup_files.read_manifest("feira.tar.gz", damaged)
 
 
 def test_the_manifest_says_what_is_in_a_backup(kept: Path) -> None:

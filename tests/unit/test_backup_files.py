@@ -47,7 +47,9 @@ def base_backup(file: Path, major: str) -> None:
     with tarfile.open(file, "w:gz") as archive:
         for name, each in content.items():
             add(archive, name, each)
-        add(archive, "backup_manifest", json.dumps(manifest).encode())
+        text = json.dumps(manifest)[:-1].encode() + b",\n"
+        checksum = hashlib.sha256(text).hexdigest()
+        add(archive, "backup_manifest", text + f'"Manifest-Checksum": "{checksum}"}}\n'.encode())
 
 
 def make(parent: Path, major: str = MAJOR) -> Path:
