@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, OpenAPI, Tag
@@ -10,8 +11,12 @@ from pydantic import Field
 
 from chassis import bus, dead_letters, stores
 from chassis.auth import allow
+from chassis.clock import rfc3339
 from chassis.schemas import Parameters, Shown, json_response, no_content
 from chassis.settings import ServiceSettings
+
+# gunicorn loads a service once, before it opens the port: all workers of an instance say the same.
+STARTED_AT = rfc3339(datetime.now(UTC))
 
 
 class LetterPath(Parameters):
@@ -29,6 +34,7 @@ class StoreShown(Shown):
 class InsideShown(Shown):
     node: str
     instance: str
+    started_at: str
     stores: list[StoreShown]
 
 
@@ -68,8 +74,8 @@ def register(
     @allow("service")
     def parts() -> Response:
         found = stores.ask([*checks(), *stores.bus_checks(url)])
-        inside = {"node": settings.node_name, "instance": settings.instance, "stores": found}
-        return json_response(inside, Cache_Control="no-store")
+        this = {"node": settings.node_name, "instance": settings.instance, "started_at": STARTED_AT}
+        return json_response({**this, "stores": found}, Cache_Control="no-store")
 
     @api.get("/internal/dead-letters", responses={200: LetterList}, summary="What was given up")
     @allow("service")

@@ -16,6 +16,7 @@ import structlog
 
 from chassis import dead_letters, stores
 from chassis.http_client import ServiceClient
+from chassis.inside_routes import STARTED_AT
 from chassis.problems import Unavailable
 from orders.ports import Ports
 
@@ -34,8 +35,8 @@ class _Address:
 def parts(ports: Ports, own: list[stores.Check]) -> list[dict[str, Any]]:
     """Every instance of every service, and the stores as it sees them.
 
-    `{service, address, instance, state, milliseconds, stores}`; of an instance that is away,
-    `instance` is None and `stores` empty.
+    `{service, address, instance, state, started_at, milliseconds, stores}`; of an instance that is
+    away, `instance` and `started_at` are None and `stores` empty.
     """
     settings = ports.settings
     addresses = [
@@ -45,8 +46,16 @@ def parts(ports: Ports, own: list[stores.Check]) -> list[dict[str, Any]]:
     with ThreadPoolExecutor(len(addresses) + 1) as pool:
         mine = pool.submit(stores.ask, own)
         others = list(pool.map(lambda address: _part(ports, address), addresses))
-    this = {"service": "orders", "address": None, "instance": settings.instance}
-    return [*others, this | {"state": "up", "milliseconds": 0.0, "stores": mine.result()}]
+    this = {
+        "service": "orders",
+        "address": None,
+        "instance": settings.instance,
+        "state": "up",
+        "started_at": STARTED_AT,
+        "milliseconds": 0.0,
+        "stores": mine.result(),
+    }
+    return [*others, this]
 
 
 def letters(ports: Ports) -> tuple[list[dict[str, Any]], list[str]]:
@@ -106,7 +115,7 @@ def _part(ports: Ports, address: _Address) -> dict[str, Any]:
         address.service, address.url, pool_size=1, service_token=ports.settings.service_token
     )
     began = time.monotonic()
-    inside: dict[str, Any] = {"instance": None, "stores": []}
+    inside: dict[str, Any] = {"instance": None, "started_at": None, "stores": []}
     state = "away"
     try:
         answer = client.call("GET", "/internal/parts", seconds=ANSWER_SECONDS, repeatable=False)
@@ -119,6 +128,7 @@ def _part(ports: Ports, address: _Address) -> dict[str, Any]:
         "address": urlsplit(address.url).netloc,
         "instance": inside["instance"],
         "state": state,
+        "started_at": inside["started_at"],
         "milliseconds": round((time.monotonic() - began) * 1000, 1),
         "stores": inside["stores"],
     }

@@ -29,6 +29,7 @@ class PartShown(Shown):
     address: str | None
     instance: str | None
     state: Literal["up", "away"]
+    started_at: str | None = Field(description="Another one: it ended and was started again.")
     milliseconds: float
     stores: list[StoreShown]
 

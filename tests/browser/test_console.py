@@ -7,14 +7,14 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Route, expect
 from redis import Redis
 
 from chassis.ids import new_id
 from local.settings import REPOSITORY
 from tests.browser.visitor import Visitor
 from tests.people import hired
-from tests.race.rig import kill
+from tests.race.rig import frozen, kill, wait_back
 from tests.shop import Account, Shop
 
 
@@ -159,18 +159,40 @@ def test_today_is_live(shop: Shop, operator: Account, visitor: Visitor) -> None:
     expect(visitor.page.locator(".orders .bars")).not_to_have_attribute("aria-label", before or "")
 
 
-def test_a_part_that_dies_is_seen_to_go_and_to_come_back(
+def test_a_part_that_is_away_is_seen_to_go_and_to_come_back(
     shop: Shop, operator: Account, visitor: Visitor
 ) -> None:
+    part, seen = watch_parts(visitor, operator)
+    expect(visitor.page.locator(".parts li", has_text="principal")).to_have_count(1)
+    with frozen(shop.stack, "catalog-2"):
+        expect(seen).to_contain_text("catalog-2 caiu", timeout=10_000)
+        expect(part).to_have_attribute("data-state", "away")
+    expect(seen).to_contain_text("catalog-2 voltou depois de", timeout=10_000)
+    expect(part).to_have_attribute("data-state", "up")
+    expect(seen.locator("li time")).to_have_count(seen.locator("li").count())
+    visitor.page.screenshot(path=REPOSITORY / "reports" / "screens" / "what-happens.png")
+
+
+def test_a_part_that_was_back_before_the_next_look_is_seen_too(
+    shop: Shop, operator: Account, visitor: Visitor
+) -> None:
+    part, seen = watch_parts(visitor, operator)
+    old = shop.stack.pid("catalog-2")
+
+    def look_late(route: Route) -> None:
+        kill(shop.stack, "catalog-2")
+        wait_back(shop.stack, "catalog-2", old)
+        route.continue_()
+
+    visitor.page.route("**/api/parts", look_late, times=1)
+    expect(seen).to_contain_text("catalog-2 caiu e voltou entre dois olhares", timeout=30_000)
+    expect(part).to_have_attribute("data-state", "up")
+
+
+def watch_parts(visitor: Visitor, operator: Account) -> tuple[Locator, Locator]:
+    """Open the page of what happens when: a part that is up, and what was seen."""
     visitor.sign_in(operator, "/console")
     visitor.go("/console/parts")
     part = visitor.page.locator(".parts li", has_text="catalog-2")
     expect(part).to_have_attribute("data-state", "up")
-    expect(visitor.page.locator(".parts li", has_text="principal")).to_have_count(1)
-    kill(shop.stack, "catalog-2")
-    seen = visitor.page.locator(".seen")
-    expect(seen).to_contain_text("catalog-2 caiu", timeout=10_000)
-    expect(seen).to_contain_text("catalog-2 voltou depois de", timeout=30_000)
-    expect(part).to_have_attribute("data-state", "up")
-    expect(seen.locator("li time")).to_have_count(seen.locator("li").count())
-    visitor.page.screenshot(path=REPOSITORY / "reports" / "screens" / "what-happens.png")
+    return part, visitor.page.locator(".seen")

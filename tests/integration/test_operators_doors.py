@@ -66,6 +66,12 @@ def test_the_parts_name_every_instance_and_store(shop: Shop, operator: Account) 
     assert sorted(store["role"] for store in databases) == ["primary", "standby"]
     assert [s["kind"] for s in parts["cart"]["stores"]] == ["carts", "bus"]
     assert answer.headers["cache-control"] == "no-store"
+    # Each says since when: the same at every look, another when it has been started again.
+    again = shop.http.get("/api/parts", headers=operator.headers).json()["items"]
+    assert {p["instance"]: p["started_at"] for p in again} == {
+        name: part["started_at"] for name, part in parts.items()
+    }
+    assert all(datetime.fromisoformat(part["started_at"]) < datetime.now(UTC) for part in again)
     # No address holds a user or a password.
     assert "@" not in answer.text
 

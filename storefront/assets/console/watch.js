@@ -53,6 +53,8 @@ export class Watch {
     const changes = [];
     if (changed && seen.group === "breaker") changes.push({ kind: "breaker", name, state: seen.state });
     else if (changed && seen.state === "away") changes.push({ kind: "away", name });
+    // Gone and back between two looks.
+    else if (seen.started && before.started && seen.started !== before.started && !before.lost) changes.push({ kind: "again", name });
     if (seen.state === "up" && before.lost) changes.push({ kind: "back", name, seconds: seconds(now - before.lost) });
     if (role && before.role && role !== before.role) changes.push({ kind: "role", name, role });
     return changes;
@@ -76,7 +78,7 @@ function* services(parts) {
   const stores = new Map();
   for (const part of parts) {
     const key = `${part.service} ${part.address ?? ""}`;
-    yield { key, group: "service", service: part.service, name: part.instance ?? undefined, state: part.state };
+    yield { key, group: "service", service: part.service, name: part.instance ?? undefined, state: part.state, started: part.started_at };
     for (const store of part.stores) {
       const known = stores.get(store.address);
       // One that anybody reaches is up; who does not is cut off from it.

@@ -86,6 +86,7 @@ export default {
   "parts.role.primary": "primary", "parts.role.standby": "standby",
   "seen.away": "{name} went away",
   "seen.back": "{name} is back after {seconds} s",
+  "seen.again": "{name} went away and came back between two looks",
   "seen.role": "{name} is {role} now",
   "seen.primary": "There is a primary again: {seconds} s without writes",
   "seen.breaker": "Breaker {name}: {state}",

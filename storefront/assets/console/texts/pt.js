@@ -86,6 +86,7 @@ export default {
   "parts.role.primary": "principal", "parts.role.standby": "réplica",
   "seen.away": "{name} caiu",
   "seen.back": "{name} voltou depois de {seconds} s",
+  "seen.again": "{name} caiu e voltou entre dois olhares",
   "seen.role": "{name} agora é {role}",
   "seen.primary": "Há principal de novo: {seconds} s sem escrever",
   "seen.breaker": "Disjuntor {name}: {state}",
