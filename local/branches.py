@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from local import commands, report
+from local import foreground, report
 from local.errors import StackError
 from local.launch import belongings
 from local.progress import Progress
@@ -68,7 +68,7 @@ def recorded(settings: Settings) -> dict[str, Stack]:
     found = {}
     for name in names(settings):
         home = read_settings(feira_home=folder(settings) / name, node_name=name)
-        if (stack := commands.recorded(home)) is not None:
+        if (stack := foreground.recorded(home)) is not None:
             found[name] = stack
     return found
 
@@ -96,7 +96,7 @@ def run(count: int) -> int:
     all_of_them = stacks(base, count)
     home = read_settings(feira_home=folder(base))
     home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with commands.interruptible(*all_of_them), commands.foreground(home):
+    with foreground.interruptible(*all_of_them), foreground.foreground(home):
         try:
             for stack in all_of_them:
                 with progress.step(f"Branch {stack.settings.node_name} is open"):
@@ -104,7 +104,7 @@ def run(count: int) -> int:
             show(progress.console, all_of_them)
             progress.say("Ctrl-C or `make stop` ends them; `make audit ALL=1` checks the books.")
             _watch(all_of_them)
-        except commands.Interrupted:
+        except foreground.Interrupted:
             progress.say("\nStopping (press Ctrl-C again to stop at once)")
         finally:
             for stack in all_of_them:
@@ -141,7 +141,7 @@ def stop(settings: Settings, progress: Progress) -> bool:
     homes = [folder(settings) / name for name in names(settings)]
     if not any(any(belongings(home)) for home in homes):
         return False
-    holder = commands.foreground_process(read_settings(feira_home=folder(settings)))
+    holder = foreground.foreground_process(read_settings(feira_home=folder(settings)))
     if holder is not None:
         with progress.step("Branches stopped by the `make branches` that held them"):
             holder.terminate()
@@ -150,7 +150,7 @@ def stop(settings: Settings, progress: Progress) -> bool:
     for home in homes:
         if any(belongings(home)):
             mine = read_settings(feira_home=home, node_name=home.name)
-            (commands.recorded(mine) or Stack(mine)).down()
+            (foreground.recorded(mine) or Stack(mine)).down()
     return True
 
 

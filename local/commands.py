@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 import psutil
 import psycopg2
 
+from local import branches, report, restoring
 from local import logs as log_files
-from local import report, restoring
 from local.errors import StackError
+from local.foreground import (
+    Interrupted,
+    foreground,
+    foreground_process,
+    interruptible,
+    recorded,
+)
 from local.launch import belongings
 from local.progress import Progress
 from local.settings import Settings, read_settings
 from local.stack import Stack
 
 _WATCH_SECONDS = 2.0
-
-
-class Interrupted(BaseException):
-    """A signal asked `make run` to end."""
 
 
 def run() -> int:
@@ -75,65 +74,6 @@ def _watch(stack: Stack, progress: Progress) -> bool:
                     pids[name] = state.pid
 
 
-@contextmanager
-def interruptible(*stacks: Stack) -> Iterator[None]:
-    """The first signal ends the start or the watch; a second one cuts the stopping short."""
-    first: list[float] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if not first:
-            first.append(time.monotonic())
-            raise Interrupted
-        # What runs us may pass on the signal that the terminal has sent us already.
-        if time.monotonic() - first[0] > 1:
-            for stack in stacks:
-                stack.hurry.set()
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def foreground(settings: Settings) -> Iterator[None]:
-    """Leave word of this process, so that `make stop` can ask it to end."""
-    path = _foreground_file(settings)
-    me = psutil.Process()
-    path.write_text(json.dumps({"pid": me.pid, "created": me.create_time()}), "utf-8")
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _foreground_file(settings: Settings) -> Path:
-    return settings.run / "foreground.json"
-
-
-def foreground_process(settings: Settings) -> psutil.Process | None:
-    """The `make run` that holds this stack, if it is alive."""
-    try:
-        noted = json.loads(_foreground_file(settings).read_text("utf-8"))
-        process = psutil.Process(noted["pid"])
-    except (OSError, ValueError, KeyError, psutil.Error):
-        return None
-    return process if process.create_time() == noted["created"] else None
-
-
-def recorded(settings: Settings) -> Stack | None:
-    """The stack that runs in this clone, at the ports that it was started with."""
-    try:
-        ports = json.loads((settings.run / "ports.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    stack = Stack(read_settings(feira_home=settings.feira_home, **ports))
-    return stack if stack.running() else None
-
-
 def _open_or_starting(settings: Settings, progress: Progress) -> Stack | None:
     """As `recorded`, but only if it is open; a start that is under way is waited for."""
     mine = Stack(settings)
@@ -150,9 +90,6 @@ def stop() -> int:
     """Stop the stack of this clone, wherever it was started, and leave nothing."""
     settings = read_settings()
     progress = Progress()
-    # Not at the top: branches are made of what is here.
-    from local import branches
-
     if branches.stop(settings, progress):
         progress.say("Stopped: no process of the branches is left.")
         if not any(belongings(settings.feira_home)):
@@ -186,8 +123,6 @@ def status() -> int:
     settings = read_settings()
     console = Progress().console
     stack = recorded(settings)
-    from local import branches
-
     for name, branch in branches.recorded(settings).items():
         console.print(f"branch {name}:")
         report.show_processes(console, branch)

@@ -29,6 +29,7 @@ from chassis import (
     logs,
     metrics,
     problems,
+    tracer,
     tracing,
 )
 from chassis.settings import ServiceSettings
@@ -166,7 +167,7 @@ def _span() -> AbstractContextManager[object]:
     return tracing.span(
         f"{request.method} {route}",
         "server",
-        parent=request.headers.get(tracing.HEADER),
+        parent=request.headers.get(tracer.HEADER),
         **{"http.request.method": request.method, "http.route": route},
     )
 

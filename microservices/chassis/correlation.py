@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from chassis import tracing
+from chassis.tracer import Kind
 
 Context = dict[str, str]
 
@@ -81,7 +82,7 @@ def read(values: Mapping[str, Any]) -> Context:
 
 
 @contextmanager
-def continued(context: Context | None, span: str, kind: tracing.Kind, **ids: str) -> Iterator[None]:
+def continued(context: Context | None, span: str, kind: Kind, **ids: str) -> Iterator[None]:
     """Do the work of the block on behalf of the request that a context is of.
 
     Args:

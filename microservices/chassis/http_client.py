@@ -17,7 +17,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
 from urllib3.exceptions import TimeoutError as NoAnswerInTime
 
-from chassis import correlation, deadline, tracing
+from chassis import correlation, deadline, tracer, tracing
 from chassis.deadline import DeadlinePassed
 from chassis.problems import Unavailable
 
@@ -196,5 +196,5 @@ class ServiceClient:
 
 
 def _correlation() -> dict[str, str]:
-    names = {"requestid": "X-Request-Id", "traceparent": tracing.HEADER}
+    names = {"requestid": "X-Request-Id", "traceparent": tracer.HEADER}
     return {names[name]: value for name, value in correlation.current().items()}

@@ -10,33 +10,11 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Literal, Protocol
 
 from chassis.settings import ServiceSettings
-
-Kind = Literal["internal", "server", "client", "producer", "consumer"]
+from chassis.tracer import Kind, Tracer
 
 TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
-HEADER = "traceparent"
-
-
-class Tracer(Protocol):
-    """What a process traces with, once tracing is on; see `tracing_sdk`."""
-
-    def span(
-        self, name: str, kind: Kind, parent: str | None, attributes: dict[str, str]
-    ) -> AbstractContextManager[object]:
-        """A span around a block; an exception that leaves the block is noted in it."""
-
-    def annotate(self, attributes: dict[str, str | int]) -> None:
-        """Say more of the span at hand."""
-
-    def traceparent(self) -> str | None:
-        """The span at hand as W3C has it in a header; None outside of every span."""
-
-    def shut_down(self) -> None:
-        """Send what is left, within a bounded time."""
-
 
 _OFF: AbstractContextManager[object] = nullcontext()
 _make: Callable[[], Tracer] | None = None

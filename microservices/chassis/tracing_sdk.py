@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from chassis.tracing import HEADER, Kind
+from chassis.tracer import HEADER, Kind
 
 EXPORT_SECONDS = 3.0
 
@@ -32,7 +32,7 @@ _NOTHING: AbstractContextManager[object] = nullcontext()
 
 
 class SdkTracer:
-    """See `tracing.Tracer`."""
+    """See `tracer.Tracer`."""
 
     def __init__(self, endpoint: str, service: str, instance: str, node: str) -> None:
         """Nothing connects before the first span has ended.
@@ -59,7 +59,7 @@ class SdkTracer:
     def span(
         self, name: str, kind: Kind, parent: str | None, attributes: dict[str, str]
     ) -> AbstractContextManager[object]:
-        """See `tracing.Tracer`. Only a request begins a trace: what loops do on nobody's behalf
+        """See `tracer.Tracer`. Only a request begins a trace: what loops do on nobody's behalf
         makes none.
         """
         if parent is None and kind != "server" and self.traceparent() is None:
@@ -70,11 +70,11 @@ class SdkTracer:
         )
 
     def annotate(self, attributes: dict[str, str | int]) -> None:
-        """See `tracing.Tracer`."""
+        """See `tracer.Tracer`."""
         trace.get_current_span().set_attributes(dict(attributes))
 
     def traceparent(self) -> str | None:
-        """See `tracing.Tracer`."""
+        """See `tracer.Tracer`."""
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier)
         return carrier.get(HEADER)
