@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import ColumnElement, or_, select, text
@@ -17,6 +19,8 @@ from orders.ports import Ports
 from orders.work import finish
 
 BATCH = 20
+# At once: behind one whose provider is silent the others would wait for longer than their leases.
+ABREAST = 5
 ALL_STEPS = ("validate", "reserve", "pay", "compensate")
 
 log = structlog.get_logger()
@@ -26,13 +30,17 @@ def sweep(ports: Ports) -> bool:
     """Take over a batch of orders that nobody works on; True when there may be more."""
     limit, steps = _possible(ports)
     orders = ports.database.write(lambda session: _claim(ports, session, limit, steps))
-    for order in orders:
-        with correlation.continued(order.context, "recover", "internal", order=order.id):
-            try:
-                finish(ports, order)
-            except Exception:  # a fault of ours: it must not keep the others of its batch waiting
-                log.exception("recovery_failed", order=order.id)
+    with ThreadPoolExecutor(ABREAST, "recovery") as pool:
+        list(pool.map(partial(_recover, ports), orders))
     return len(orders) == limit
+
+
+def _recover(ports: Ports, order: Order) -> None:
+    with correlation.continued(order.context, "recover", "internal", order=order.id):
+        try:
+            finish(ports, order)
+        except Exception:  # a fault of ours: it must not keep the others of its batch waiting
+            log.exception("recovery_failed", order=order.id)
 
 
 def _possible(ports: Ports) -> tuple[int, tuple[str, ...]]:

@@ -128,7 +128,7 @@ def _end_all(stack: Stack, shops: list[Shop], user: Account, bought: list[Purcha
 
     together([lambda n=n, s=s: end(s, bought[n :: len(shops)]) for n, s in enumerate(shops)])
     unfinished = "SELECT 1 FROM orders WHERE user_id = %s AND step <> 'done'"
-    wait_until(lambda: not rows(stack, "orders", unfinished, user.id), 30)
+    wait_until(lambda: not rows(stack, "orders", unfinished, user.id), 60)
 
 
 def _orders(stack: Stack, user: Account) -> dict[str, list[tuple[str, str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -63,4 +64,23 @@ def test_an_order_that_raises_keeps_no_other_of_its_batch_waiting(
     monkeypatch.setattr(recovery, "_possible", lambda _: (20, ()))
     ports = SimpleNamespace(database=SimpleNamespace(write=lambda _: batch))
     assert recovery.sweep(cast(Ports, ports)) is False
-    assert finished == ["1", "2", "3"]
+    assert sorted(finished) == ["1", "2", "3"]
+
+
+def test_orders_whose_provider_is_silent_keep_no_other_of_their_batch_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batch = [SimpleNamespace(id=number, context=None) for number in "123"]
+    answered = threading.Event()
+
+    def finish(_: Ports, order: Any) -> None:
+        if order.id == "3":
+            answered.set()
+        elif not answered.wait(20):
+            pytest.fail("the last one had to wait for the others")
+
+    monkeypatch.setattr(recovery, "finish", finish)
+    monkeypatch.setattr(recovery, "_possible", lambda _: (20, ()))
+    ports = SimpleNamespace(database=SimpleNamespace(write=lambda _: batch))
+    recovery.sweep(cast(Ports, ports))
+    assert answered.is_set()
