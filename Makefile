@@ -74,8 +74,8 @@ race: dev-venv ## Prove the promises at full counts, then the audit; some of the
 controls: dev-venv ## Take each guard out of a copy and see its test fail; some of them: make controls C=if-match
 	@$(VENV)/python -m tests.controls $(C)
 
-bench: $(if $(PROFILE),dev-venv,venv) ## Measure speed and cost beside bare servers and judge the bars (TIME=2 ROUNDS=5 ONLY=purchase; PROFILE=1: where a purchase spends its time)
-	@exec $(VENV)/python -m loadtests.bench$(if $(PROFILE),.profile) $(foreach name,TIME ROUNDS CLIENTS ONLY,$(call option,$(name)))
+bench: $(if $(PROFILE),dev-venv,venv) ## Measure speed and cost beside bare servers and judge the bars (TIME=2 ROUNDS=5 ONLY=purchase; PROFILE=1: where a purchase spends its time; GROWTH=1: what a million products, carts and orders change)
+	@exec $(VENV)/python -m loadtests.bench$(if $(PROFILE),.profile)$(if $(GROWTH),.growth) $(foreach name,TIME ROUNDS CLIENTS ONLY SIZES,$(call option,$(name)))
 
 load: python ## Put shoppers on a running shop with locust's web page (HEADLESS=1 USERS=100 TIME=60s: a summary and thresholds)
 	@$(PYTHON) local/install.py requirements/local.txt requirements/load.txt

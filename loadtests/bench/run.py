@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -107,8 +108,11 @@ def _rounds(at: Setting, wanted: list[Scenario], options: Options, results: Resu
 
 
 @contextmanager
-def own_stack(steps: Steps) -> Iterator[Stack]:
-    """A stack with real settings in a fresh home, for one benchmark at a time in this clone."""
+def own_stack(steps: Steps, **settings: Any) -> Iterator[Stack]:
+    """A stack with real settings in a fresh home, for one benchmark at a time in this clone.
+
+    `settings` are those that differ from what `make run` has, beside the rates.
+    """
     HOME.mkdir(exist_ok=True)
     with (HOME.parent / ".feira-bench.lock").open("w") as lock:
         try:
@@ -118,7 +122,7 @@ def own_stack(steps: Steps) -> Iterator[Stack]:
         # Only now: what is here was left by one that was killed.
         Stack(read_settings(feira_home=HOME)).down()
         shutil.rmtree(HOME, ignore_errors=True)
-        stack = Stack(read_settings(feira_home=HOME, **RATES, **free_ports()), steps)
+        stack = Stack(read_settings(feira_home=HOME, **RATES, **free_ports(), **settings), steps)
         try:
             stack.up()
             yield stack
