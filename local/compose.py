@@ -18,7 +18,7 @@ from local.compose_backup import backup
 from local.compose_restore import restore
 from local.compose_upgrade import upgrade
 from local.errors import StackError
-from local.purchase import Shopper
+from local.purchase import CLOSED, Shopper
 
 _OPERATOR_EMAIL = "operador@feira.local"
 _CUSTOMER_EMAIL = "cliente@feira.local"
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "down":
                 return down(volumes=options.volumes)
             case "audit":
-                return audit()
+                return compose_branches.audit() if options.all else audit()
             case "upgrade":
                 return upgrade()
             case "backup":
@@ -76,7 +76,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     branches.add_argument("--port", type=int, default=compose_branches.PORT, help="of the first")
     branches.add_argument("--down", action="store_true", help="remove them")
     branches.add_argument("--volumes", action="store_true", help="with --down: the data too")
-    commands.add_parser("audit", help="prove the stock and payment invariants")
+    audit_parser = commands.add_parser("audit", help="prove the stock and payment invariants")
+    audit_parser.add_argument("--all", action="store_true", help="of all branches, between them")
     commands.add_parser("upgrade", help="replace what runs by the version in this clone")
     backup_parser = commands.add_parser("backup", help="copy everything while the shop is open")
     backup_parser.add_argument("folder", type=Path, help="where the backup gets its folder")
@@ -102,7 +103,8 @@ def up(*options: str) -> int:
     address = engine.address(8080)
     orders = engine.project()["services"]["orders-seed"]["environment"]
     print("Buying something, to see that the shop is open", flush=True)
-    Shopper(f"http://{address}", orders["PROBE_PASSWORD"]).buy_and_undo()
+    if not Shopper(f"http://{address}", orders["PROBE_PASSWORD"]).buy_and_undo():
+        print(CLOSED)
     engine.check(
         "the trace of that purchase could not be removed",
         *("run", "--rm", "--no-deps", "--quiet-pull", "orders-migrate", "forget-probe"),

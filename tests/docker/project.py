@@ -33,7 +33,8 @@ class Project:
 
     def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         self.folder = folder
-        self.url = f"http://127.0.0.1:{ports['port']}"
+        self.port = ports["port"]
+        self.url = f"http://127.0.0.1:{self.port}"
         # A port that the embedded stack would have.
         prometheus_port = ports["supervisor_port"]
         self.prometheus_url = f"http://127.0.0.1:{prometheus_port}"
@@ -56,17 +57,18 @@ class Project:
 
     def make(self, *arguments: str) -> str:
         """Run make in the clone; what it printed."""
-        return self._run("make", *arguments)
+        return self.run("make", *arguments)
 
     def compose(self, *arguments: str) -> str:
         """Run Docker Compose in the clone; what it printed."""
-        return self._run("docker", "compose", *arguments)
+        return self.run("docker", "compose", *arguments)
 
     def docker(self, *arguments: str) -> str:
         """Run docker; what it printed."""
-        return self._run("docker", *arguments)
+        return self.run("docker", *arguments)
 
-    def _run(self, *command: str) -> str:
+    def run(self, *command: str) -> str:
+        """Run a command in the clone; what it printed."""
         done = self.attempt(*command)
         assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}"
         return done.stdout
