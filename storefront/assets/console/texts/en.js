@@ -40,7 +40,7 @@ export default {
   "today.lag": "Lag of the standby",
   "today.lag.value": "{seconds} s, {bytes} bytes",
   "today.backlog": "Events to deliver",
-  "today.breaker": "Breaker of the catalogue",
+  "today.breaker": "Breaker",
   "today.async": "Orders in the queue",
   "today.peers": "Branches",
   "today.peers.none": "None: this shop is alone.",

@@ -40,7 +40,7 @@ export default {
   "today.lag": "Atraso da réplica",
   "today.lag.value": "{seconds} s, {bytes} bytes",
   "today.backlog": "Eventos a entregar",
-  "today.breaker": "Disjuntor do catálogo",
+  "today.breaker": "Disjuntor",
   "today.async": "Pedidos na fila",
   "today.peers": "Filiais",
   "today.peers.none": "Nenhuma: esta loja é uma só.",
