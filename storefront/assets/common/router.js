@@ -112,18 +112,16 @@ export function message(title, lead, action) {
   return el("section", { class: "message" }, el("h1", {}, title), el("p", { class: "lead" }, lead), action);
 }
 
-/** Says how long the shop is still waited for. */
+/** Says how long the shop is still waited for; above everything, an open cart too. */
 class WaitNotice extends HTMLElement {
   connectedCallback() {
-    this.hidden = true;
-    this.setAttribute("role", "status");
     addEventListener("feira:wait", ({ detail }) => this.say(detail));
   }
 
   say(wait) {
-    this.hidden = wait === null;
-    const key = wait?.problem.status ? "wait" : "wait.alone";
-    this.textContent = wait ? t(key, { n: wait.seconds }) : "";
+    this.hidePopover();
+    this.textContent = wait ? t(wait.problem.status ? "wait" : "wait.alone", { n: wait.seconds }) : "";
+    if (wait) this.showPopover();
   }
 }
 

@@ -5,6 +5,7 @@ import { call, patiently, Problem } from "../common/api.js";
 import { forget, recall, remember, whenChangedElsewhere } from "../common/browser.js";
 
 const NAME = "cart";
+const PICTURES = "pictures";
 
 let cart = null;
 let queue = Promise.resolve();
@@ -13,21 +14,34 @@ export const current = () => cart;
 export const count = () => cart?.items.reduce((sum, line) => sum + line.quantity, 0) ?? 0;
 export const quantityOf = (id) => cart?.items.find((line) => line.product_id === id)?.quantity ?? 0;
 
-/** Ask the shop what is in the cart, if there is one. Where it cannot say, the old one stays. */
-export async function load() {
+/** Whether there is a cart of which nothing is known yet. */
+export const unknown = () => !cart && recall(NAME) !== null;
+
+/**
+ * Ask the shop what is in the cart, if there is one. Where it cannot say, the old one stays; who is
+ * `patient` waits for it, visibly, and in the end gets the Problem.
+ */
+export async function load({ patient = false } = {}) {
   const id = recall(NAME);
   if (!id) return keep(null);
+  const ask = () => call("GET", `/api/carts/${id}`);
   try {
-    keep((await call("GET", `/api/carts/${id}`)).body);
+    keep((await (patient ? patiently(ask) : ask())).body);
   } catch (problem) {
     if (problem.status === 404) keep(null);
-    else if (!(problem instanceof Problem)) throw problem;
+    else if (patient || !(problem instanceof Problem)) throw problem;
   }
   return cart;
 }
 
 /** Put `more` of a product into the cart. Throws a Problem, `insufficient-stock` among them. */
-export const add = (id, more) => change(() => put(id, quantityOf(id) + more));
+export function add({ id, image_url: picture }, more) {
+  remember(PICTURES, { ...recall(PICTURES), [id]: picture });
+  return change(() => put(id, quantityOf(id) + more));
+}
+
+/** The picture of what was put into the cart here; the cart itself knows of none. */
+export const pictureOf = (id) => recall(PICTURES)?.[id];
 
 /** Set the line of a product. */
 export const set = (id, quantity) => change(() => put(id, quantity));
@@ -71,8 +85,8 @@ async function send(method, path, body) {
 function keep(found) {
   cart = found;
   if (found) remember(NAME, found.id);
-  else forget(NAME);
+  else [NAME, PICTURES].forEach(forget);
   dispatchEvent(new CustomEvent("feira:cart", { detail: count() }));
 }
 
-whenChangedElsewhere(NAME, load);
+whenChangedElsewhere(NAME, () => load());

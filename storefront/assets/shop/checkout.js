@@ -10,8 +10,12 @@ import { signInForm } from "./sign-in.js";
 
 const NEEDED = ["recipient", "street", "number", "city", "state", "postal_code"];
 
+/** What was typed of the address, for the way back here; until the page is closed or somebody else logs in. */
+const draft = { user: null, values: {} };
+
 export async function show({ place, signal }) {
-  await cart.load();
+  // A purchase that is under way goes on whatever the cart says.
+  await cart.load({ patient: !unanswered() });
   if (signal.aborted) return {};
   if (!cart.current()?.items.length && !unanswered()) {
     place.replaceChildren(message(t("cart.empty"), t("cart.empty.lead")));
@@ -24,6 +28,9 @@ export async function show({ place, signal }) {
     event.preventDefault();
     buy(page);
   });
+  if (draft.user && draft.user !== user()?.id) draft.values = {};
+  for (const [name, value] of Object.entries(draft.values)) page.form[name].value = value;
+  page.form.addEventListener("input", keepAddress);
   const redraw = () => draw(page);
   addEventListener("feira:cart", redraw, { signal });
   addEventListener("feira:session", redraw, { signal });
@@ -31,6 +38,11 @@ export async function show({ place, signal }) {
   // What was begun before a reload is carried on, not asked again.
   if (unanswered() && user()) carryOn(page);
   return { title: t("checkout.title") };
+}
+
+function keepAddress({ currentTarget: form }) {
+  draft.user = user()?.id ?? null;
+  for (const field of form.querySelectorAll(".fields input")) draft.values[field.name] = field.value;
 }
 
 function draw(page) {

@@ -60,7 +60,7 @@ async function add(root, product, quantity) {
   button.ariaBusy = "true";
   said.textContent = "";
   try {
-    await cart.add(product.id, quantity);
+    await cart.add(product, quantity);
     announce(t("added", { name: product.name }));
     (await import("./cart-drawer.js")).open();
   } catch (problem) {
