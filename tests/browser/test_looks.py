@@ -16,7 +16,7 @@ from tests.browser.visitor import Visitor
 from tests.shop import Account, Shop
 
 SCREENS = REPOSITORY / "reports" / "screens"
-SIZES = {"wide": (1280, 900), "phone": (390, 844)}
+SIZES = {"phone": (390, 844), "wide": (1280, 900)}
 SMALLEST = {"width": 320, "height": 640}
 # What of a page is there depends on no theme, only how it looks.
 RULES: dict[str, dict[str, Any]] = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}

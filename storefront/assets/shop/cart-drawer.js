@@ -34,8 +34,7 @@ class CartDrawer extends HTMLElement {
     lines.replaceChildren(...(items.length ? items.map(lineOf) : [cart.unknown() ? waiting() : nothing()]));
     restoreFocus(lines, focused, part(this.dialog, "close"));
     part(this.dialog, "foot").hidden = !items.length;
-    const { total_cents: total, currency } = cart.current() ?? {};
-    part(this.dialog, "total").textContent = items.length ? money(total, currency) : "";
+    part(this.dialog, "total").textContent = items.length ? cart.total() : "";
   }
 }
 
@@ -51,7 +50,7 @@ const away = () =>
 /** A line of the cart; its name, price and stock may not be known. */
 function lineOf(line) {
   const made = clone("cart-line", translate);
-  const name = line.name ?? t("cart.product", { id: line.product_id });
+  const name = cart.nameOf(line);
   const id = line.product_id;
   const hint = part(made, "hint");
   made.dataset.product = id;

@@ -3,9 +3,10 @@
 
 import { call, patiently, Problem } from "../common/api.js";
 import { forget, recall, remember, whenChangedElsewhere } from "../common/browser.js";
+import { money, t } from "../common/i18n.js";
 
 const NAME = "cart";
-const PICTURES = "pictures";
+const SEEN = "seen";
 
 let cart = null;
 let queue = Promise.resolve();
@@ -35,13 +36,22 @@ export async function load({ patient = false } = {}) {
 }
 
 /** Put `more` of a product into the cart. Throws a Problem, `insufficient-stock` among them. */
-export function add({ id, image_url: picture }, more) {
-  remember(PICTURES, { ...recall(PICTURES), [id]: picture });
+export function add({ id, name, image_url: picture }, more) {
+  remember(SEEN, { ...recall(SEEN), [id]: { name, picture } });
   return change(() => put(id, quantityOf(id) + more));
 }
 
 /** The picture of what was put into the cart here; the cart itself knows of none. */
-export const pictureOf = (id) => recall(PICTURES)?.[id];
+export const pictureOf = (id) => recall(SEEN)?.[id]?.picture;
+
+/** What a line of a cart or an order is called, also while the catalogue cannot say. */
+export const nameOf = ({ product_id: id, name }) => name || recall(SEEN)?.[id]?.name || t("cart.product", { id });
+
+/** What the cart comes to, in words; while a price is not known, that is said. */
+export function total() {
+  if (!cart?.items.every((line) => line.line_total_cents !== null)) return t("cart.line.unverified");
+  return money(cart.total_cents, cart.currency);
+}
 
 /** Set the line of a product. */
 export const set = (id, quantity) => change(() => put(id, quantity));
@@ -85,7 +95,7 @@ async function send(method, path, body) {
 function keep(found) {
   cart = found;
   if (found) remember(NAME, found.id);
-  else [NAME, PICTURES].forEach(forget);
+  else [NAME, SEEN].forEach(forget);
   dispatchEvent(new CustomEvent("feira:cart", { detail: count() }));
 }
 

@@ -54,9 +54,10 @@ function draw(page) {
   drawSummary(page);
   const send = part(page.form, "send");
   send.disabled = Boolean(page.sending) || !user();
-  const total = money(cart.current()?.total_cents ?? 0);
+  const unverified = cart.current()?.items.some((line) => line.line_total_cents === null);
   if (page.sending) send.textContent = t("checkout.sending");
-  else send.textContent = user() ? t("checkout.send", { total }) : t("checkout.sign");
+  else if (!user()) send.textContent = t("checkout.sign");
+  else send.textContent = unverified ? t("checkout.send.unverified") : t("checkout.send", { total: cart.total() });
 }
 
 const unanswered = () => intents.current() && !intents.current().order;
@@ -73,10 +74,10 @@ function drawSummary(page) {
   part(page.root, "summary").replaceChildren(
     el("h2", {}, t("checkout.summary")),
     el("ul", { class: "items" }, ...items.map((line) => el("li", {},
-      el("span", {}, `${number(line.quantity)} × ${line.name ?? t("cart.product", { id: line.product_id })}`),
+      el("span", {}, `${number(line.quantity)} × ${cart.nameOf(line)}`),
       el("span", {}, line.line_total_cents === null ? "" : money(line.line_total_cents))))),
     el("p", { class: "total" }, el("span", {}, t("total")),
-      el("b", {}, money(cart.current()?.total_cents ?? 0))),
+      el("b", {}, items.length ? cart.total() : "")),
     unverified ? el("p", { class: "notice" }, t("cart.unverified")) : "",
   );
 }

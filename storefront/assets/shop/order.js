@@ -100,9 +100,9 @@ function drawSummary(place, order) {
   place.replaceChildren(
     el("h2", {}, t("order.items")),
     el("ul", { class: "items" }, ...order.items.map((item) => el("li", {},
-      el("span", {}, `${number(item.quantity)} × ${item.name}`),
-      el("span", {}, money(item.quantity * item.unit_price_cents, order.currency))))),
-    order.items.length ? el("p", { class: "total" }, el("span", {}, t("total")),
+      el("span", {}, `${number(item.quantity)} × ${cart.nameOf(item)}`),
+      el("span", {}, order.total_cents ? money(item.quantity * item.unit_price_cents, order.currency) : "")))),
+    order.total_cents ? el("p", { class: "total" }, el("span", {}, t("total")),
       el("b", {}, money(order.total_cents, order.currency))) : "",
     to ? el("address", {}, el("b", {}, t("order.to")), el("br"), to.recipient, el("br"),
       [to.street, to.number, to.complement].filter(Boolean).join(", "), el("br"),
@@ -126,7 +126,7 @@ function drawActions(page) {
 function remedies(page, { product_id: id, available }) {
   const line = cart.current()?.items.find((each) => each.product_id === id);
   if (!line || line.quantity <= available) return [];
-  const name = line.name ?? t("cart.product", { id });
+  const name = cart.nameOf(line);
   const settleFor = (act) => () => settleLine(page, act);
   const drop = button(t("order.drop", { name }), settleFor(() => cart.remove(id)));
   if (!available) return [drop];

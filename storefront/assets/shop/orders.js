@@ -37,5 +37,5 @@ function row(order) {
       el("b", {}, t(`status.${order.status}`)),
       el("span", { class: "muted" }, moment(order.created_at, { dateStyle: "short", timeStyle: "short" })),
       el("span", { class: "muted" }, n ? t("orders.items", { n }) : ""),
-      el("span", { class: "price" }, order.items.length ? money(order.total_cents, order.currency) : "")));
+      el("span", { class: "price" }, order.total_cents ? money(order.total_cents, order.currency) : "")));
 }
