@@ -2,9 +2,9 @@
 
 import { call, read } from "../common/api.js";
 import { announce, el } from "../common/browser.js";
-import { moment, number, t } from "../common/i18n.js";
+import { number, t } from "../common/i18n.js";
 import { every } from "../common/live.js";
-import { attempt, choice, field, heading, more, note, quietly, state, table } from "./parts-of-page.js";
+import { attempt, choice, field, heading, more, note, quietly, shortly, state, table } from "./parts-of-page.js";
 import { peersIn } from "./peers.js";
 import * as transfers from "./transfer.js";
 
@@ -18,7 +18,7 @@ export async function show({ place, url, signal }) {
   const peers = peersIn(status);
   const parts = [heading(t("branches.title")), el("p", { class: "lead" }, t(peers.length ? "branches.lead" : "branches.none"))];
   if (peers.length) {
-    parts.push(el("div", { class: "columns" }, page.list, sendPanel(page, peers, url.searchParams.get("sku"))));
+    parts.push(el("div", { class: "columns with-list" }, page.list, sendPanel(page, peers, url.searchParams.get("sku"))));
   } else if (body.items.length) parts.push(page.list);
   drawList(page, body);
   place.replaceChildren(...parts);
@@ -39,7 +39,7 @@ function drawList(page, body) {
   page.seen = seen;
   const columns = ["when", "sku", "way", "quantity", "state"].map((name) => t(`transfer.${name}`));
   const rows = body.items.map((each) => [
-    moment(each.at), each.sku, t("transfer.from.to", each), number(each.quantity),
+    shortly(each.at), each.sku, t("transfer.from.to", each), number(each.quantity),
     state(each.state === "received" ? "delivered" : "shipped", t(`transfer.${each.state}`)),
   ]);
   page.list.replaceChildren(

@@ -2,9 +2,9 @@
 
 import { read } from "../common/api.js";
 import { el } from "../common/browser.js";
-import { moment, money, t } from "../common/i18n.js";
+import { money, t } from "../common/i18n.js";
 import { go } from "../common/router.js";
-import { choice, heading, more, state, table } from "./parts-of-page.js";
+import { choice, heading, more, shortly, state, table } from "./parts-of-page.js";
 
 const STATES = ["pending", "reserved", "paid", "confirmed", "preparing", "shipped", "delivered", "cancelled", "failed"];
 
@@ -18,7 +18,7 @@ export async function show({ place, url, signal }) {
   const rows = body.items.map((order) => [
     el("a", { href: `/console/orders/${order.id}` }, `…${order.id.slice(-6)}`),
     state(order.status, t(`status.${order.status}`)),
-    moment(order.created_at), order.items.length ? money(order.total_cents, order.currency) : "",
+    shortly(order.created_at), order.items.length ? money(order.total_cents, order.currency) : "",
   ]);
   const states = [["", t("orders.any")], ...STATES.map((each) => [each, t(`status.${each}`)])];
   const filter = choice(t("orders.status"), "status", states, asked.get("status") ?? "");

@@ -2,7 +2,7 @@
 
 import { Problem } from "../common/api.js";
 import { announce, el } from "../common/browser.js";
-import { knows, t } from "../common/i18n.js";
+import { knows, moment, t } from "../common/i18n.js";
 
 /** The heading of a view, with what can be done there beside it. */
 export const heading = (text, ...actions) =>
@@ -29,6 +29,9 @@ export function more(path, cursor, asked = {}) {
 
 /** How something stands, as a word with a colour; `status` is one of an order's. */
 export const state = (status, text) => el("span", { class: "state", "data-status": status }, text);
+
+/** A time as short as a column of a table is. */
+export const shortly = (time) => moment(time, { dateStyle: "short", timeStyle: "short" });
 
 /** An input with its label. */
 export const field = (label, name, attributes = {}) =>

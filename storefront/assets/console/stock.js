@@ -2,8 +2,8 @@
 
 import { call } from "../common/api.js";
 import { el } from "../common/browser.js";
-import { knows, moment, number, t } from "../common/i18n.js";
-import { attempt, field, note, quietly, table } from "./parts-of-page.js";
+import { knows, number, t } from "../common/i18n.js";
+import { attempt, field, note, quietly, shortly, table } from "./parts-of-page.js";
 
 export function stockPanel(product, signal) {
   const now = el("p", { class: "figure" }, number(product.stock));
@@ -38,7 +38,7 @@ async function drawLedger(place, id, signal) {
   const { body } = await call("GET", `/api/products/${id}/stock-movements?limit=50`, { signal });
   const columns = ["when", "delta", "kind", "reference"].map((name) => t(`movements.${name}`));
   place.replaceChildren(table(t("movements.title"), columns, body.items.map((line) => [
-    moment(line.at), `${line.delta > 0 ? "+" : ""}${number(line.delta)}`,
+    shortly(line.at), `${line.delta > 0 ? "+" : ""}${number(line.delta)}`,
     knows(`kind.${line.kind}`) ? t(`kind.${line.kind}`) : line.kind,
     /^\w{26}$/.test(line.reference) ? el("a", { href: `/console/orders/${line.reference}` }, `…${line.reference.slice(-6)}`) : line.reference,
   ])));
