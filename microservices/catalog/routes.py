@@ -44,7 +44,7 @@ api = APIBlueprint(
 @api.get("/products", responses={200: ProductList}, summary="List and search products")
 @allow("public")
 def list_products(query: ProductQuery) -> Response:
-    return _list(search.Wanted(**query.model_dump()))
+    return json_response(_page(search.Wanted(**query.model_dump())))
 
 
 @api.get(
@@ -52,7 +52,8 @@ def list_products(query: ProductQuery) -> Response:
 )
 @allow("operator")
 def list_off_sale(query: ProductQuery) -> Response:
-    return _list(search.Wanted(**query.model_dump(), active=False), Cache_Control="no-store")
+    wanted = search.Wanted(**query.model_dump(), active=False)
+    return json_response(_page(wanted), Cache_Control="no-store")
 
 
 @api.get("/products/<int:product_id>", responses={200: ProductShown}, summary="One product")
@@ -197,12 +198,12 @@ def _found(
     return found
 
 
-def _list(wanted: search.Wanted, **headers: str) -> Response:
+def _page(wanted: search.Wanted) -> dict[str, Any]:
     found, cursor = ports().database.read(
         lambda session: search.page(session, ports().branch, wanted), _token()
     )
     items = [offer.document() for offer in found]
-    return json_response({"items": items, "next_cursor": cursor}, **headers)
+    return {"items": items, "next_cursor": cursor}
 
 
 def _token() -> str | None:
