@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -47,9 +49,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line("\n".join([test, *lines]))
 
 
-@pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """Every process of the embedded stack, on free ports, in a home of its own."""
+@contextmanager
+def running_stack(**more: Any) -> Iterator[Stack]:
+    """Every process of the embedded stack, on free ports, in a home of its own; `more` settings."""
     shutil.rmtree(HOME, ignore_errors=True)
     settings = Settings(
         feira_home=HOME,
@@ -60,8 +62,7 @@ def stack() -> Iterator[Stack]:
         account_rate_per_minute=100_000,
         account_burst=10_000,
         connections_per_address=4096,
-        service_environment=SERVICE_SETTINGS,
-        **free_ports(),
+        **{"service_environment": SERVICE_SETTINGS} | free_ports() | more,
     )
     running = Stack(settings)
     try:
@@ -71,6 +72,13 @@ def stack() -> Iterator[Stack]:
         running.down()
         if not os.environ.get("KEEP_TEST_HOME"):
             shutil.rmtree(HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The stack that all tests share."""
+    with running_stack() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -44,11 +44,16 @@ api = APIBlueprint(
 @api.get("/products", responses={200: ProductList}, summary="List and search products")
 @allow("public")
 def list_products(query: ProductQuery) -> Response:
-    wanted = search.Wanted(**query.model_dump())
-    found, cursor = ports().database.read(
-        lambda session: search.page(session, ports().branch, wanted), _token()
-    )
-    return json_response({"items": [offer.document() for offer in found], "next_cursor": cursor})
+    return json_response(_page(search.Wanted(**query.model_dump())))
+
+
+@api.get(
+    "/products/off-sale", responses={200: ProductList}, summary="List products that are off sale"
+)
+@allow("operator")
+def list_off_sale(query: ProductQuery) -> Response:
+    wanted = search.Wanted(**query.model_dump(), active=False)
+    return json_response(_page(wanted), Cache_Control="no-store")
 
 
 @api.get("/products/<int:product_id>", responses={200: ProductShown}, summary="One product")
@@ -191,6 +196,14 @@ def _found(
     if found is None:
         raise ProductNotFound(f"There is no product {product_id}.")
     return found
+
+
+def _page(wanted: search.Wanted) -> dict[str, Any]:
+    found, cursor = ports().database.read(
+        lambda session: search.page(session, ports().branch, wanted), _token()
+    )
+    items = [offer.document() for offer in found]
+    return {"items": items, "next_cursor": cursor}
 
 
 def _token() -> str | None:

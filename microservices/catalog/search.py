@@ -39,7 +39,7 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a list shows; see the parameters of GET /api/products."""
+    """What a list shows; see the parameters of GET /api/products. `active`: on sale, or off."""
 
     category: str | None
     q: str | None
@@ -49,10 +49,11 @@ class Wanted:
     sort: str
     limit: int
     cursor: str | None
+    active: bool = True
 
 
 def page(session: Session, branch: str, wanted: Wanted) -> tuple[list[Offer], str | None]:
-    """One page of active products and the cursor of the next, None on the last.
+    """One page of products and the cursor of the next, None on the last.
 
     A cursor is the sort key of the last row shown, so a product that appears, goes or is sold
     elsewhere neither repeats nor hides another.
@@ -105,7 +106,7 @@ def categories(session: Session, limit: int, cursor: str | None) -> tuple[list[C
 
 
 def _filters(wanted: Wanted) -> list[Any]:
-    filters: list[Any] = [Product.active.is_(True)]
+    filters: list[Any] = [Product.active.is_(wanted.active)]
     if wanted.category is not None:
         # Looked up first, so that the index of a category's products gives them in order.
         of_that = select(Category.id).where(Category.slug == wanted.category).scalar_subquery()

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.stack import Stack
+from tests.browser.filial import NAME, Filial
+from tests.conftest import SERVICE_SETTINGS, running_stack
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -34,6 +36,25 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def filial() -> Iterator[Filial]:
+    """The other branch that the shop knows."""
+    played = Filial()
+    yield played
+    played.close()
+
+
+@pytest.fixture(scope="session")
+def stack(filial: Filial) -> Iterator[Stack]:
+    """A shop with one other branch."""
+    with running_stack(
+        peers=f"{NAME}={filial.url}",
+        replica_tokens=f"{NAME}={filial.token}",
+        service_environment=SERVICE_SETTINGS | {"REPLICATION_RETRY_SECONDS": "0.3"},
+    ) as running:
+        yield running
 
 
 @pytest.fixture

@@ -32,16 +32,16 @@ def test_of_two_edits_the_second_is_shown_both_versions(
     for each in (first, second):
         each.sign_in(operator, "/console")
         each.go(f"/console/products/{product['id']}")
-    first.page.get_by_label("Preço").fill("3300")
+    first.page.get_by_label("Preço").fill("33,00")
     first.page.get_by_role("button", name="Guardar").click()
     expect(first.page.locator(".said").first).to_have_text("Guardado.")
-    second.page.get_by_label("Preço").fill("3500")
+    second.page.get_by_label("Preço").fill("35")
     second.page.get_by_label("Nome").fill("Bolo de milho verde")
     second.page.get_by_role("button", name="Guardar").click()
     conflict = second.page.get_by_role("form", name="Alguém guardou antes")
     expect(conflict.locator("tbody tr")).to_have_count(2)
-    expect(conflict.locator("tbody tr").nth(1)).to_contain_text("3300")
-    expect(conflict.locator("tbody tr").nth(1)).to_contain_text("3500")
+    expect(conflict.locator("tbody tr").nth(1)).to_contain_text("R$\xa033,00")
+    expect(conflict.locator("tbody tr").nth(1)).to_contain_text("R$\xa035,00")
     # The other's price stays, the own name is kept.
     conflict.get_by_label("Bolo de milho verde").check()
     conflict.get_by_role("button", name="Guardar a escolha").click()
@@ -66,21 +66,73 @@ def test_stock_is_adjusted_with_a_reason_and_its_ledger_shown(
     visitor.page.get_by_label("Diferença").fill("-9")
     visitor.page.get_by_label("Motivo").fill("demais")
     visitor.page.get_by_role("button", name="Acertar").click()
-    expect(visitor.page.locator("section .said")).to_contain_text("Não deu certo: Not enough")
+    expect(visitor.page.locator("section .said")).to_have_text("Só há 3 no estoque.")
 
 
-def test_a_product_is_added(operator: Account, visitor: Visitor) -> None:
+def test_a_product_is_added(shop: Shop, operator: Account, visitor: Visitor) -> None:
     sku = f"N-{uuid.uuid4().hex[:10].upper()}"
     visitor.sign_in(operator, "/console")
     visitor.go("/console/products")
     visitor.page.get_by_role("link", name="Novo produto").click()
     visitor.page.get_by_label("SKU").fill(sku)
     visitor.page.get_by_label("Nome").fill("Sequilho")
-    visitor.page.get_by_label("Preço").fill("900")
+    # A price that is none is said, and nothing is sent.
+    visitor.page.get_by_label("Preço").fill("1.234.50")
+    visitor.page.get_by_role("button", name="Guardar").click()
+    expect(visitor.page.locator(".said")).to_contain_text("Escreva o preço em reais, como 33,00")
+    expect(visitor.page.get_by_label("Preço")).to_be_focused()
+    visitor.page.get_by_label("Preço").fill("1.234,50")
     visitor.page.get_by_label("Estoque inicial").fill("7")
     visitor.page.get_by_role("button", name="Guardar").click()
     expect(visitor.page.get_by_role("heading", name="Sequilho")).to_be_visible()
     expect(visitor.page.get_by_text(sku)).to_be_visible()
+    expect(visitor.page.get_by_label("Preço")).to_have_value("1234,50")
+    made = shop.http.get(f"/api/products/{visitor.page.url.rpartition('/')[2]}").json()
+    assert (made["sku"], made["price_cents"], made["stock"]) == (sku, 123450, 7)
+
+
+PRICES = {
+    "pt": {"33,00": 3300, "33": 3300, "0,07": 7, "1,1": 110, "R$ 1.234,56": 123456,
+           "10.000.000,00": 10**9, "10.000.000,01": None, "0": None, "-1": None, "33.00": None,
+           "1,234": None, "1e3": None, "12.34,00": None, "": None},
+    "en": {"33.00": 3300, "4.35": 435, "1,234.56": 123456, "33,00": None, "1.005": None},
+}  # fmt: skip
+
+
+def test_prices_are_typed_in_reais_and_exact(visitor: Visitor) -> None:
+    visitor.go("/console")
+    read = "texts => import('/assets/console/price.js').then(p => texts.map(p.centsOf))"
+    again = "cents => import('/assets/console/price.js').then(p => cents.map(p.typed))"
+    assert visitor.page.evaluate(read, list(PRICES["pt"])) == list(PRICES["pt"].values())
+    assert visitor.page.evaluate(again, [7, 3300, 435, 10**9]) == [
+        "0,07", "33,00", "4,35", "10000000,00"]  # fmt: skip
+    visitor.page.get_by_role("button", name="English").click()
+    expect(visitor.page.locator("html")).to_have_attribute("lang", "en-GB")
+    assert visitor.page.evaluate(read, list(PRICES["en"])) == list(PRICES["en"].values())
+    # Every price of two decimals, where floats would be off by one here and there.
+    off = """() => import('/assets/console/price.js').then(({ centsOf, typed }) =>
+      [...Array(200_000).keys()].slice(1).filter((n) => centsOf(typed(n)) !== n).length)"""
+    assert visitor.page.evaluate(off) == 0
+
+
+def test_what_is_off_sale_is_found_and_put_back(
+    shop: Shop, operator: Account, visitor: Visitor
+) -> None:
+    product = shop.new_product(name=f"Baba de moça {uuid.uuid4().hex[:6]}")
+    shop.http.delete(f"/api/products/{product['id']}", headers=operator.headers).raise_for_status()
+    visitor.sign_in(operator, "/console")
+    visitor.go("/console/products")
+    visitor.page.get_by_label("Procurar").fill(product["name"])
+    visitor.page.keyboard.press("Enter")
+    expect(visitor.page.get_by_text("Nenhum produto com esse nome.")).to_be_visible()
+    visitor.page.get_by_label("Venda").select_option("off")
+    visitor.page.get_by_role("link", name=product["name"]).click()
+    on_sale = visitor.page.get_by_label("À venda")
+    expect(on_sale).not_to_be_checked()
+    on_sale.check()
+    visitor.page.get_by_role("button", name="Guardar").click()
+    expect(visitor.page.locator(".said").first).to_have_text("Guardado.")
+    assert shop.http.get(f"/api/products/{product['id']}").json()["active"]
 
 
 def test_an_order_is_moved_on(shop: Shop, operator: Account, visitor: Visitor) -> None:

@@ -31,6 +31,21 @@ def test_the_page_waits_as_long_as_it_is_asked_to_and_says_so(visitor: Visitor) 
     assert len(asked) == 1
 
 
+def test_a_cart_that_is_waited_for_is_not_called_empty(shop: Shop, visitor: Visitor) -> None:
+    visitor.add(shop.new_product(stock=3))
+    visitor.page.route("**/api/carts/*", lambda route: route.abort())
+    visitor.page.goto("/")
+    visitor.page.get_by_role("button", name="Abrir a cesta").click()
+    expect(visitor.page.locator(".drawer .skeleton")).to_be_visible()
+    notice = visitor.page.locator("wait-notice")
+    expect(notice).to_contain_text("Sem resposta da loja")
+    # On top of everything, the open cart too.
+    assert notice.evaluate("each => each.matches(':popover-open')")
+    visitor.page.unroute("**/api/carts/*")
+    expect(visitor.page.locator(".line output")).to_have_text("1")
+    expect(notice).to_be_hidden()
+
+
 def test_a_cart_that_the_catalogue_cannot_vouch_for_says_so(shop: Shop, visitor: Visitor) -> None:
     product = shop.new_product(stock=3)
     visitor.add(product)
@@ -46,8 +61,10 @@ def test_a_cart_that_the_catalogue_cannot_vouch_for_says_so(shop: Shop, visitor:
     visitor.page.reload()
     visitor.page.get_by_role("button", name="Abrir a cesta").click()
     expect(visitor.page.get_by_role("dialog")).to_contain_text("O catálogo não responde agora")
-    expect(visitor.page.locator(".line .name")).to_have_text(f"Produto {product['id']}")
+    # What the page knows itself it still shows; no price is made up.
+    expect(visitor.page.locator(".line .name")).to_have_text(product["name"])
     expect(visitor.page.locator(".line .hint")).to_have_text("a conferir")
+    expect(visitor.page.locator(".drawer .total b")).to_have_text("a conferir")
 
 
 def test_the_timeline_goes_on_across_a_change_of_instance(shop: Shop, visitor: Visitor) -> None:

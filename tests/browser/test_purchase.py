@@ -10,7 +10,7 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.visitor import Visitor, lose_answer
 from tests.race.rig import family, wait_back
-from tests.shop import Account, Shop, wait_until
+from tests.shop import ADDRESS, Account, Shop, wait_until
 
 CHECKOUT = "**/api/orders"
 
@@ -48,6 +48,7 @@ def test_a_guest_buys_and_sees_it_happen(shop: Shop, visitor: Visitor) -> None:
     visitor.page.reload()
     expect(visitor.page.get_by_role("button", name="Abrir a cesta, 2 itens")).to_be_visible()
     visitor.page.get_by_role("button", name="Abrir a cesta").click()
+    expect(visitor.page.locator(".line img")).to_have_attribute("src", product["image_url"])
     visitor.check_out()
     visitor.register()
     visitor.fill_address()
@@ -124,34 +125,47 @@ def test_orders_killed_in_mid_checkout_loses_and_doubles_nothing(
 
 
 def test_what_sold_out_in_the_cart_is_offered_as_it_is_left(shop: Shop, visitor: Visitor) -> None:
-    account, product = shop.new_user(), shop.new_product(stock=3, name="Camafeu")
+    account = shop.new_user()
+    few = shop.new_product(stock=3, name="Camafeu")
+    gone = shop.new_product(stock=1, name="Fios de ovos")
     visitor.sign_in(account)
-    visitor.add(product, 3)
+    visitor.add(few, 3)
+    visitor.add(gone)
     visitor.check_out()
     visitor.fill_address()
-    shop.buy(shop.new_user(), (product["id"], 2))
+    shop.buy(shop.new_user(), (few["id"], 2), (gone["id"], 1))
     visitor.buy.click()
     visitor.expect_status("failed")
     expect(visitor.page.locator(".lead")).to_contain_text("Alguém chegou antes")
+    # Line by line, also after a reload; the last one leads back to buying.
+    visitor.page.reload()
     visitor.page.get_by_role("button", name="Ficar com 1 de Camafeu").click()
+    drop = visitor.page.get_by_role("button", name="Tirar Fios de ovos")
+    expect(drop).to_be_focused()
+    drop.click()
     visitor.fill_address()
     visitor.buy.click()
     visitor.expect_status("confirmed")
-    assert shop.stock(product["id"]) == 0
+    assert shop.stock(few["id"]) == 0
 
 
-def test_a_declined_card_keeps_the_cart(shop: Shop, visitor: Visitor) -> None:
+def test_a_declined_card_keeps_the_cart_and_the_address(shop: Shop, visitor: Visitor) -> None:
     account, product = at_the_till(shop, visitor)
     visitor.page.get_by_text("Cartão recusado").click()
     visitor.buy.click()
     visitor.expect_status("failed")
     expect(visitor.page.locator(".lead")).to_contain_text("O cartão foi recusado")
     visitor.page.get_by_role("link", name="Voltar à cesta").click()
-    visitor.fill_address()
+    expect(visitor.page.locator("[name=street]")).to_have_value(ADDRESS["street"])
     visitor.buy.click()
     visitor.expect_status("confirmed")
     assert [each["status"] for each in orders_of(shop, account)] == ["confirmed", "failed"]
     assert shop.stock(product["id"]) == 4
+    # Once it is bought nothing that scripts could read has the address.
+    visitor.page.wait_for_function(
+        "street => !JSON.stringify([{...localStorage}, {...sessionStorage}]).includes(street)",
+        arg=ADDRESS["street"],
+    )
 
 
 def test_an_order_is_cancelled_from_its_page(shop: Shop, visitor: Visitor) -> None:

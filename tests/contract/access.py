@@ -12,6 +12,7 @@ ACCESS = {
     "catalog": {
         "GET /api/products": "public",
         "POST /api/products": "operator",
+        "GET /api/products/off-sale": "operator",
         "GET /api/products/{product_id}": "public",
         "PATCH /api/products/{product_id}": "operator",
         "DELETE /api/products/{product_id}": "operator",

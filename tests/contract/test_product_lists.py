@@ -48,6 +48,18 @@ def test_filters_and_orders(four: Shelf, parameters: dict[str, Any], names: list
     assert four.names(**parameters) == names
 
 
+def test_what_is_off_sale_is_listed_for_operators_only(shop: Shop, four: Shelf) -> None:
+    path = f"/api/products/off-sale?category={four.category['slug']}"
+    answer = shop.http.get(path, headers={**NEWEST, **shop.operator.headers})
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    (gone,) = answer.json()["items"]
+    assert (gone["name"], gone["active"]) == ("Zimbro", False)
+    # Its answer is nobody else's: not out of the gateway's cache, and not for a customer.
+    assert shop.http.get(path, headers=shop.operator.headers).status_code == 200
+    assert shop.http.get(path).status_code == 401
+    assert shop.http.get(path, headers=shop.new_user().headers).status_code == 403
+
+
 def test_an_unknown_category_has_no_products(shop: Shop) -> None:
     answer = shop.http.get("/api/products?category=nenhuma")
     assert (answer.status_code, answer.json()) == (200, {"items": [], "next_cursor": None})

@@ -5,6 +5,9 @@
 import { el } from "./browser.js";
 import { t } from "./i18n.js";
 
+/** A view that has drawn nothing by then is shown to be on its way. */
+const LATE_MILLISECONDS = 150;
+
 const steps = new Map();
 let views = [];
 let place;
@@ -45,6 +48,10 @@ export async function render({ moved = false } = {}) {
   const url = new URL(location.href);
   const [match, view] = find(url.pathname);
   const saved = steps.get(step);
+  const before = place.firstElementChild;
+  const late = setTimeout(() => {
+    if (!signal.aborted && url.pathname !== "/" && place.firstElementChild === before) place.replaceChildren(skeleton());
+  }, LATE_MILLISECONDS);
   try {
     shown = {};
     // Only the shelf looks the same to everybody.
@@ -56,6 +63,8 @@ export async function render({ moved = false } = {}) {
     if (signal.aborted) return;
     console.error(error);
     place.replaceChildren(apology());
+  } finally {
+    clearTimeout(late);
   }
   if (signal.aborted) return;
   document.title = shown.title ? `${shown.title} · Feira` : "Feira";
@@ -84,6 +93,9 @@ function find(path) {
   return [null, () => ({ show: showMissing })];
 }
 
+const skeleton = () =>
+  el("div", { class: "skeleton page", "aria-hidden": "true" }, el("span"), el("span"), el("span"));
+
 function showMissing({ place: here }) {
   here.replaceChildren(message(t("missing.title"), t("missing.lead")));
   return { title: t("missing.title") };
@@ -99,6 +111,21 @@ export function message(title, lead, action) {
   action ??= el("a", { class: "primary", href: home }, t("home"));
   return el("section", { class: "message" }, el("h1", {}, title), el("p", { class: "lead" }, lead), action);
 }
+
+/** Says how long the shop is still waited for; above everything, an open cart too. */
+class WaitNotice extends HTMLElement {
+  connectedCallback() {
+    addEventListener("feira:wait", ({ detail }) => this.say(detail));
+  }
+
+  say(wait) {
+    this.hidePopover();
+    this.textContent = wait ? t(wait.problem.status ? "wait" : "wait.alone", { n: wait.seconds }) : "";
+    if (wait) this.showPopover();
+  }
+}
+
+customElements.define("wait-notice", WaitNotice);
 
 function followLink(event) {
   const link = event.target.closest?.("a[href]");

@@ -12,6 +12,7 @@ const VIEWS = [
   [/^\/console\/products\/(new|\d{1,15})$/, () => guarded(import("./product.js"))],
   [/^\/console\/orders$/, () => guarded(import("./orders.js"))],
   [/^\/console\/orders\/(\w{26})$/, () => guarded(import("./order.js"))],
+  [/^\/console\/branches$/, () => guarded(import("./branches.js"))],
   [/^\/console\/letters$/, () => guarded(import("./letters.js"))],
   [/^\/console\/parts$/, () => guarded(import("./parts.js"))],
   [/^\/console\/users$/, () => guarded(import("./users.js"))],
@@ -60,8 +61,11 @@ function drawHeader() {
 function markPlace() {
   for (const link of find("nav").querySelectorAll("a")) {
     const own = link.pathname === "/console" ? /^\/console\/?$/ : new RegExp(`^${link.pathname}`);
-    if (own.test(location.pathname)) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (own.test(location.pathname)) {
+      link.setAttribute("aria-current", "page");
+      // On a phone they are in one line that is longer than it.
+      find("nav").scrollLeft = link.offsetLeft - find("nav").offsetLeft - 48;
+    } else link.removeAttribute("aria-current");
   }
 }
 

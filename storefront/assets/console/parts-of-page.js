@@ -2,19 +2,36 @@
 
 import { Problem } from "../common/api.js";
 import { announce, el } from "../common/browser.js";
-import { t } from "../common/i18n.js";
+import { knows, moment, t } from "../common/i18n.js";
 
 /** The heading of a view, with what can be done there beside it. */
 export const heading = (text, ...actions) =>
   el("header", { class: "heading" }, el("h1", {}, text), el("div", { class: "actions" }, ...actions));
 
-/** A table of `rows` (lists of cells: text or nodes). It scrolls sideways where it is too wide. */
+/**
+ * A table of `rows` (lists of cells: text or nodes). On a phone each row is a card of its own, whose
+ * cells say what they are.
+ */
 export function table(label, columns, rows) {
   const head = el("tr", {}, ...columns.map((text) => el("th", { scope: "col" }, text)));
-  const body = rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell))));
+  const body = rows.map((cells) =>
+    el("tr", {}, ...cells.map((cell, i) => el("td", { "data-label": columns[i] }, cell))));
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
     el("table", {}, el("thead", {}, head), el("tbody", {}, ...body)));
 }
+
+/** The way to the next page of a list, if there is one. `asked` is what else its address says. */
+export function more(path, cursor, asked = {}) {
+  if (!cursor) return "";
+  const href = `${path}?${new URLSearchParams({ ...asked, cursor })}`;
+  return el("p", { class: "after" }, el("a", { class: "secondary", href }, t("more")));
+}
+
+/** How something stands, as a word with a colour; `status` is one of an order's. */
+export const state = (status, text) => el("span", { class: "state", "data-status": status }, text);
+
+/** A time as short as a column of a table is. */
+export const shortly = (time) => moment(time, { dateStyle: "short", timeStyle: "short" });
 
 /** An input with its label. */
 export const field = (label, name, attributes = {}) =>
@@ -43,7 +60,18 @@ export async function attempt(place, act) {
   }
 }
 
+/** What cannot be asked now is asked again in a moment; what is shown stays. */
+export async function quietly(act) {
+  try {
+    await act();
+  } catch (problem) {
+    if (!(problem instanceof Problem) && problem.name !== "AbortError") throw problem;
+  }
+}
+
 function explained(problem) {
+  const known = `refused.${problem.kind}`;
+  if (knows(known)) return t(known, { n: problem.document.lines?.[0]?.available });
   const faults = problem.document.errors?.map((e) => `${e.field}: ${e.message}`).join("; ");
   return t("failed", { detail: faults ?? (problem.status ? problem.message : t("error.title")) });
 }

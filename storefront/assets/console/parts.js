@@ -8,7 +8,7 @@ import { heading } from "./parts-of-page.js";
 import { Watch } from "./watch.js";
 
 const LOOK_MILLISECONDS = 1000;
-const GROUPS = ["service", "store", "breaker"];
+const GROUPS = ["service", "store", "peer", "breaker"];
 
 export function show({ place, signal }) {
   const watch = new Watch();
@@ -26,6 +26,8 @@ export function show({ place, signal }) {
     if (signal.aborted) return;
     for (const change of watch.take(found, performance.now())) tell(log, change);
     for (const name of GROUPS) draw(groups[name], watch.parts(name));
+    // A shop on its own has no other branches.
+    groups.peer.parentElement.hidden = !groups.peer.children.length;
   }, signal);
   return { title: t("parts.title") };
 }
@@ -45,13 +47,17 @@ async function look(signal) {
 function draw(list, parts) {
   parts.forEach((part, index) => {
     const item = list.children[index] ?? list.appendChild(el("li", {}));
-    const role = part.role && knows(`parts.role.${part.role}`) ? t(`parts.role.${part.role}`) : (part.role ?? "");
+    const role = part.pending ? t("parts.pending", { n: part.pending }) : roleOf(part);
     const state = knows(`parts.${part.state}`) ? t(`parts.${part.state}`) : t(`circuit.${part.state}`);
     item.dataset.state = part.state;
     item.replaceChildren(el("b", {}, part.name), el("span", { class: "muted" }, role),
       el("span", {}, state), el("span", { class: "muted small" }, t("parts.since", { time: passed(part.since) })));
   });
   while (list.children.length > parts.length) list.lastElementChild.remove();
+}
+
+function roleOf({ role }) {
+  return role && knows(`parts.role.${role}`) ? t(`parts.role.${role}`) : (role ?? "");
 }
 
 function passed(since) {

@@ -2,10 +2,11 @@
 
 import { call, read } from "../common/api.js";
 import { announce, el } from "../common/browser.js";
-import { knows, t } from "../common/i18n.js";
+import { knows, money, t } from "../common/i18n.js";
 import { go } from "../common/router.js";
 import { conflict } from "./conflict.js";
 import { attempt, choice, field, heading, note } from "./parts-of-page.js";
+import { centsOf, typed } from "./price.js";
 import { stockPanel } from "./stock.js";
 
 const EDITED = ["name", "description", "category_id", "price_cents", "image_url", "active"];
@@ -41,7 +42,7 @@ function editForm(page) {
     page.said, el("button", { class: "primary" }, t("save")));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    save(page, changes(form, product));
+    if (priced(form, page.said)) save(page, changes(form, product));
   });
   return form;
 }
@@ -54,7 +55,7 @@ function fields(product, categories) {
     field(t("product.name"), "name", { required: true, maxlength: 120, value: product?.name }),
     el("label", { class: "field" }, el("span", {}, t("product.description")), description),
     choice(t("product.category"), "category_id", listed, product && String(product.category.id)),
-    field(t("product.price"), "price_cents", { type: "number", min: 1, max: 10 ** 9, required: true, value: product?.price_cents }),
+    field(t("product.price"), "price", { inputmode: "decimal", required: true, autocomplete: "off", maxlength: 20, placeholder: typed(3300), value: product && typed(product.price_cents) }),
     field(t("product.image"), "image_url", { maxlength: 500, value: product?.image_url }),
   ];
 }
@@ -63,10 +64,19 @@ const written = (form) => ({
   name: form.elements.name.value.trim(),
   description: form.description.value.trim(),
   category_id: Number(form.category_id.value),
-  price_cents: form.price_cents.valueAsNumber,
+  price_cents: centsOf(form.price.value),
   image_url: form.image_url.value.trim(),
   ...(form.active && { active: form.active.checked }),
 });
+
+/** Whether the price can be read; says so and goes there if not. */
+function priced(form, said) {
+  const fine = centsOf(form.price.value) !== null;
+  form.price.ariaInvalid = fine ? null : "true";
+  said.textContent = fine ? "" : t("product.price.bad", { example: typed(3300), most: typed(10 ** 9) });
+  if (!fine) form.price.focus();
+  return fine;
+}
 
 /** What of a product may be edited, as the edit names it. */
 export const editable = (product) =>
@@ -103,6 +113,7 @@ async function settle(page, mine) {
   const { body, headers } = await call("GET", `/api/products/${page.product.id}`);
   const shown = (name, value) => {
     if (name === "category_id") return page.categories.find((each) => each.id === value)?.name ?? String(value);
+    if (name === "price_cents") return money(value, body.currency);
     return typeof value === "boolean" ? t(value ? "product.yes" : "product.no") : String(value);
   };
   const onChosen = (wanted) => {
@@ -127,6 +138,7 @@ function newForm(categories) {
     said, el("button", { class: "primary" }, t("save")));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (!priced(form, said)) return;
     const { image_url: picture, ...rest } = written(form);
     const body = { sku: form.sku.value.trim(), stock: form.stock.valueAsNumber || 0, ...rest, ...(picture && { image_url: picture }) };
     await attempt(said, async () => {

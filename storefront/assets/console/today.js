@@ -1,11 +1,12 @@
 // The shop at a glance, live: from the order list, the product list and /status.
 
-import { call, Problem } from "../common/api.js";
+import { call } from "../common/api.js";
 import { el } from "../common/browser.js";
 import { money, number, t } from "../common/i18n.js";
 import { every } from "../common/live.js";
 import { bars, perMinute } from "./chart.js";
-import { heading } from "./parts-of-page.js";
+import { heading, quietly } from "./parts-of-page.js";
+import { peersIn } from "./peers.js";
 
 const MINUTES = 30;
 const MOST_ORDERS = 500;
@@ -16,21 +17,12 @@ export function show({ place, signal }) {
   const panels = Object.fromEntries(
     ["orders", "revenue", "sagas", "low", "machine"].map((name) => [name, el("section", { class: `panel ${name}` })]),
   );
-  for (const panel of Object.values(panels)) panel.append(el("p", { class: "muted" }, t("loading")));
+  for (const panel of Object.values(panels)) panel.append(el("p", { class: "skeleton row" }));
   place.replaceChildren(heading(t("today.title")), el("div", { class: "glance" }, ...Object.values(panels)));
   every(2000, () => quietly(() => drawMachine(panels, signal)), signal);
   every(3000, () => quietly(() => drawSales(panels, signal)), signal);
   every(15_000, () => quietly(() => drawLow(panels, signal)), signal);
   return { title: t("today.title") };
-}
-
-/** What cannot be asked now is asked again in a moment; the last figures stay. */
-async function quietly(act) {
-  try {
-    await act();
-  } catch (problem) {
-    if (!(problem instanceof Problem) && problem.name !== "AbortError") throw problem;
-  }
 }
 
 async function drawSales(panels, signal) {
@@ -82,35 +74,33 @@ async function drawLow(panels, signal) {
 async function drawMachine(panels, signal) {
   const { body: status } = await call("GET", "/status", { signal });
   drawSagas(panels.sagas, status.orders?.orders);
-  const facts = [];
-  for (const name of ["catalog", "orders"]) {
-    const replication = status[name]?.replication;
-    facts.push([`${t("today.primary")}, ${name}`, replication?.primary]);
-    facts.push([`${t("today.lag")}, ${name}`, replication && lagOf(replication)]);
-    for (const [sink, waiting] of Object.entries(status[name]?.pending ?? { bus: null })) {
-      facts.push([`${t("today.backlog")}, ${name} → ${sink}`, waiting === null ? null : number(waiting)]);
-    }
-  }
-  for (const name of ["cart", "orders"]) {
-    const circuit = status[name]?.catalog?.circuit;
-    facts.push([`${t("today.breakers")}, ${name} → catalog`, circuit && t(`circuit.${circuit}`)]);
-  }
-  facts.push([t("today.async"), status.orders?.asynchronous && number(status.orders.asynchronous.waiting)]);
-  facts.push([t("today.peers"), peersOf(status)]);
-  const list = facts.map(([name, value]) => el("div", {}, el("dt", {}, name),
-    el("dd", { class: value ? "" : "muted" }, value ?? t("unknown"))));
-  panels.machine.replaceChildren(el("h2", {}, t("today.machine")), el("dl", { class: "facts" }, ...list));
+  const peers = peersIn(status).map((peer) => [peer.name,
+    [t(`parts.${peer.state}`), peer.pending && t("parts.pending", { n: number(peer.pending) })].filter(Boolean).join(", "), peer.state !== "up"]);
+  const waiting = status.orders?.asynchronous?.waiting;
+  panels.machine.replaceChildren(el("h2", {}, t("today.machine")), el("div", { class: "house" },
+    facts("catalog", storesOf(status.catalog)),
+    facts("orders", [...storesOf(status.orders), breakerOf(status.orders), [t("today.async"), waiting === undefined ? null : number(waiting)]]),
+    facts("cart", [breakerOf(status.cart)]),
+    facts(t("today.peers"), peers.length ? peers : [[t("today.peers.none"), ""]])));
 }
 
-const lagOf = (replication) =>
-  replication.standbys ? t("today.lag.value", { seconds: replication.lag_seconds ?? "?", bytes: replication.lag_bytes ?? "?" }) : null;
+/** What is known of one part of the house: `[name, value, whether that is bad]`; null: no news. */
+const facts = (title, known) => el("section", {}, el("h3", {}, title), el("dl", {}, ...known.map(([name, value, bad]) =>
+  el("div", {}, el("dt", {}, name), el("dd", { class: bad ? "wrong" : value === null ? "muted" : "" }, value ?? t("unknown"))))));
 
-/** Branches show as sinks of the outbox beside the bus, and as `peers` where there are any. */
-function peersOf(status) {
-  const sinks = Object.keys(status.catalog?.pending ?? {}).filter((name) => name !== "bus");
-  const peers = status.catalog?.peers ?? [];
-  const named = Array.isArray(peers) ? peers.map((peer) => peer.name ?? String(peer)) : Object.keys(peers);
-  return [...new Set([...sinks, ...named])].join(", ") || t("today.peers.none");
+function storesOf(service) {
+  const { replication, pending } = service ?? {};
+  const bus = pending?.bus;
+  return [
+    [t("today.primary"), replication?.primary ?? null],
+    [t("today.lag"), replication?.standbys ? t("today.lag.value", { seconds: replication.lag_seconds ?? "?", bytes: replication.lag_bytes ?? "?" }) : null],
+    [t("today.backlog"), bus === undefined || bus === null ? null : number(bus)],
+  ];
+}
+
+function breakerOf(service) {
+  const circuit = service?.catalog?.circuit;
+  return [t("today.breaker"), circuit ? t(`circuit.${circuit}`) : null, circuit === "open"];
 }
 
 function drawSagas(panel, orders) {

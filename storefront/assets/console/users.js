@@ -4,7 +4,7 @@ import { call, read } from "../common/api.js";
 import { el } from "../common/browser.js";
 import { t } from "../common/i18n.js";
 import { render } from "../common/router.js";
-import { attempt, choice, field, heading, note, table } from "./parts-of-page.js";
+import { attempt, choice, field, heading, more, note, table } from "./parts-of-page.js";
 
 const ROLES = ["customer", "operator", "admin"];
 const roles = () => ROLES.map((role) => [role, t(`role.${role}`)]);
@@ -14,13 +14,12 @@ export async function show({ place, url, signal }) {
   const { body } = await read(`/api/users?limit=50${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`, { signal });
   const said = note();
   const columns = ["name", "email", "role", "active"].map((name) => t(`users.${name}`));
-  const parts = [heading(t("users.title")), said,
-    table(t("users.title"), columns, body.items.map((person) => row(person, said)))];
-  if (body.next_cursor) {
-    const next = `/console/users?cursor=${encodeURIComponent(body.next_cursor)}`;
-    parts.push(el("p", { class: "after" }, el("a", { class: "secondary", href: next }, t("more"))));
-  }
-  place.replaceChildren(...parts, newPerson());
+  place.replaceChildren(
+    heading(t("users.title")), said,
+    table(t("users.title"), columns, body.items.map((person) => row(person, said))),
+    more("/console/users", body.next_cursor),
+    newPerson(),
+  );
   return { title: t("users.title") };
 }
 

@@ -1,12 +1,15 @@
 // What changed between two looks at the parts, and how long it had been otherwise.
 
+import { knows, t } from "../common/i18n.js";
+import { peersIn } from "./peers.js";
+
 /** Remembers every part that was ever seen, so that one that dies is missed. */
 export class Watch {
   #parts = new Map();
   #noPrimarySince = null;
   #first = true;
 
-  /** The parts of a group (`service`, `store`, `breaker`): `{ name, state, role, since }`. */
+  /** The parts of a group (`service`, `store`, `peer`, `breaker`): `{ name, state, role, pending, since }`. */
   parts(group) {
     return [...this.#parts.values()].filter((part) => part.group === group);
   }
@@ -25,6 +28,7 @@ export class Watch {
     yield { key: "gateway", group: "service", name: "gateway", state: status || parts ? "up" : "away" };
     if (parts) yield* services(parts);
     else yield* this.#withoutDoor(status);
+    yield* this.#peers(status);
     for (const name of ["cart", "orders"]) {
       const circuit = status?.[name]?.catalog?.circuit;
       if (circuit) yield { key: `breaker ${name}`, group: "breaker", name: `${name} → catalog`, state: circuit };
@@ -34,10 +38,19 @@ export class Watch {
   /** The door is at orders: when that is away, nothing is known of the others but what /status says. */
   *#withoutDoor(status) {
     for (const part of this.#parts.values()) {
-      if (part.group === "breaker" || part.key === "gateway") continue;
+      if (["breaker", "peer"].includes(part.group) || part.key === "gateway") continue;
       const answered = status?.[part.service]?.node !== undefined;
       const state = part.service === "orders" ? (answered ? "up" : "away") : answered ? part.state : "unknown";
       yield { ...part, state: part.group === "store" ? "unknown" : state };
+    }
+  }
+
+  /** Who delivers to the other branches says how that goes; without them there is no news of it. */
+  *#peers(status) {
+    const peers = peersIn(status);
+    for (const { name, state, pending } of peers) yield { key: `peer ${name}`, group: "peer", name, state, pending };
+    for (const part of this.parts("peer")) {
+      if (!peers.some(({ name }) => name === part.name)) yield { ...part, state: "unknown" };
     }
   }
 
@@ -46,7 +59,8 @@ export class Watch {
     const name = seen.name ?? before?.name ?? seen.key;
     const changed = before?.state !== seen.state;
     const role = seen.role ?? (seen.state === "up" ? null : before?.role) ?? null;
-    const lost = seen.state === "away" ? (before?.lost ?? now) : null;
+    // A branch is called away after some tries, and has been so since the first.
+    const lost = ["away", "failing"].includes(seen.state) ? (before?.lost ?? now) : null;
     const part = { ...seen, name, role, lost, since: changed ? now : before.since };
     this.#parts.set(seen.key, part);
     if (!before) return [];
@@ -55,7 +69,7 @@ export class Watch {
     else if (changed && seen.state === "away") changes.push({ kind: "away", name });
     // Gone and back between two looks.
     else if (seen.started && before.started && seen.started !== before.started && !before.lost) changes.push({ kind: "again", name });
-    if (seen.state === "up" && before.lost) changes.push({ kind: "back", name, seconds: seconds(now - before.lost) });
+    if (seen.state === "up" && before.state === "away") changes.push({ kind: "back", name, seconds: seconds(now - before.lost) });
     if (role && before.role && role !== before.role) changes.push({ kind: "role", name, role });
     return changes;
   }
@@ -86,7 +100,8 @@ function* services(parts) {
     }
   }
   for (const store of stores.values()) {
-    const name = `${store.kind} ${store.address.split(":").pop()}`;
+    const kind = knows(`store.${store.kind}`) ? t(`store.${store.kind}`) : store.kind;
+    const name = `${kind} ${store.address.replace(/^(127\.0\.0\.1|localhost):/, "")}`;
     yield { key: store.address, group: "store", name, kind: store.kind, state: store.state, role: store.role };
   }
 }

@@ -52,7 +52,7 @@ async function addOne(button, product, hint) {
   button.ariaBusy = "true";
   try {
     const cart = await import("./cart.js");
-    await cart.add(product.id, 1);
+    await cart.add(product, 1);
     announce(t("added", { name: product.name }));
     button.classList.add("done");
     setTimeout(() => button.classList.remove("done"), 900);

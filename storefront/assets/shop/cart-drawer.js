@@ -31,24 +31,31 @@ class CartDrawer extends HTMLElement {
     notice.textContent = unverified ? t("cart.unverified") : "";
     const lines = part(this.dialog, "lines");
     const focused = focusWithin(lines);
-    lines.replaceChildren(...(items.length ? items.map(lineOf) : [nothing()]));
+    lines.replaceChildren(...(items.length ? items.map(lineOf) : [cart.unknown() ? waiting() : nothing()]));
     restoreFocus(lines, focused, part(this.dialog, "close"));
     part(this.dialog, "foot").hidden = !items.length;
-    const { total_cents: total, currency } = cart.current() ?? {};
-    part(this.dialog, "total").textContent = items.length ? money(total, currency) : "";
+    part(this.dialog, "total").textContent = items.length ? cart.total() : "";
   }
 }
 
 const nothing = () =>
   el("li", { class: "message" }, el("h3", {}, t("cart.empty")), el("p", { class: "muted" }, t("cart.empty.lead")));
 
+const waiting = () => el("li", { class: "skeleton row", "aria-hidden": "true" });
+
+const away = () =>
+  el("li", { class: "message" }, el("h3", {}, t("error.title")), el("p", { class: "muted" }, t("error.lead")),
+    el("button", { class: "secondary", type: "button", onclick: open }, t("again")));
+
 /** A line of the cart; its name, price and stock may not be known. */
 function lineOf(line) {
   const made = clone("cart-line", translate);
-  const name = line.name ?? t("cart.product", { id: line.product_id });
+  const name = cart.nameOf(line);
   const id = line.product_id;
   const hint = part(made, "hint");
   made.dataset.product = id;
+  const picture = cart.pictureOf(id);
+  if (picture?.startsWith("/")) part(made, "thumb").append(el("img", { src: picture, alt: "", width: 64, height: 64 }));
   part(made, "name").textContent = name;
   part(made, "name").href = `/products/${id}`;
   part(made, "sum").textContent = line.line_total_cents === null ? "" : money(line.line_total_cents);
@@ -96,12 +103,17 @@ function restoreFocus(lines, focused, otherwise) {
 customElements.define("cart-drawer", CartDrawer);
 
 /** Show the cart. */
-export function open() {
+export async function open() {
   let drawer = document.querySelector("cart-drawer");
   if (!drawer) {
     drawer = el("cart-drawer");
     document.body.append(drawer);
   }
+  drawer.draw();
   if (!drawer.dialog.open) drawer.dialog.showModal();
-  cart.load();
+  try {
+    await cart.load({ patient: cart.unknown() });
+  } catch {
+    part(drawer.dialog, "lines").replaceChildren(away());
+  }
 }

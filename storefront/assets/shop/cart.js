@@ -3,8 +3,10 @@
 
 import { call, patiently, Problem } from "../common/api.js";
 import { forget, recall, remember, whenChangedElsewhere } from "../common/browser.js";
+import { money, t } from "../common/i18n.js";
 
 const NAME = "cart";
+const SEEN = "seen";
 
 let cart = null;
 let queue = Promise.resolve();
@@ -13,21 +15,43 @@ export const current = () => cart;
 export const count = () => cart?.items.reduce((sum, line) => sum + line.quantity, 0) ?? 0;
 export const quantityOf = (id) => cart?.items.find((line) => line.product_id === id)?.quantity ?? 0;
 
-/** Ask the shop what is in the cart, if there is one. Where it cannot say, the old one stays. */
-export async function load() {
+/** Whether there is a cart of which nothing is known yet. */
+export const unknown = () => !cart && recall(NAME) !== null;
+
+/**
+ * Ask the shop what is in the cart, if there is one. Where it cannot say, the old one stays; who is
+ * `patient` waits for it, visibly, and in the end gets the Problem.
+ */
+export async function load({ patient = false } = {}) {
   const id = recall(NAME);
   if (!id) return keep(null);
+  const ask = () => call("GET", `/api/carts/${id}`);
   try {
-    keep((await call("GET", `/api/carts/${id}`)).body);
+    keep((await (patient ? patiently(ask) : ask())).body);
   } catch (problem) {
     if (problem.status === 404) keep(null);
-    else if (!(problem instanceof Problem)) throw problem;
+    else if (patient || !(problem instanceof Problem)) throw problem;
   }
   return cart;
 }
 
 /** Put `more` of a product into the cart. Throws a Problem, `insufficient-stock` among them. */
-export const add = (id, more) => change(() => put(id, quantityOf(id) + more));
+export function add({ id, name, image_url: picture }, more) {
+  remember(SEEN, { ...recall(SEEN), [id]: { name, picture } });
+  return change(() => put(id, quantityOf(id) + more));
+}
+
+/** The picture of what was put into the cart here; the cart itself knows of none. */
+export const pictureOf = (id) => recall(SEEN)?.[id]?.picture;
+
+/** What a line of a cart or an order is called, also while the catalogue cannot say. */
+export const nameOf = ({ product_id: id, name }) => name || recall(SEEN)?.[id]?.name || t("cart.product", { id });
+
+/** What the cart comes to, in words; while a price is not known, that is said. */
+export function total() {
+  if (!cart?.items.every((line) => line.line_total_cents !== null)) return t("cart.line.unverified");
+  return money(cart.total_cents, cart.currency);
+}
 
 /** Set the line of a product. */
 export const set = (id, quantity) => change(() => put(id, quantity));
@@ -71,8 +95,8 @@ async function send(method, path, body) {
 function keep(found) {
   cart = found;
   if (found) remember(NAME, found.id);
-  else forget(NAME);
+  else [NAME, SEEN].forEach(forget);
   dispatchEvent(new CustomEvent("feira:cart", { detail: count() }));
 }
 
-whenChangedElsewhere(NAME, load);
+whenChangedElsewhere(NAME, () => load());

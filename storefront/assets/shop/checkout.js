@@ -10,8 +10,12 @@ import { signInForm } from "./sign-in.js";
 
 const NEEDED = ["recipient", "street", "number", "city", "state", "postal_code"];
 
+/** What was typed of the address, for the way back here; until the page is closed or somebody else logs in. */
+const draft = { user: null, values: {} };
+
 export async function show({ place, signal }) {
-  await cart.load();
+  // A purchase that is under way goes on whatever the cart says.
+  await cart.load({ patient: !unanswered() });
   if (signal.aborted) return {};
   if (!cart.current()?.items.length && !unanswered()) {
     place.replaceChildren(message(t("cart.empty"), t("cart.empty.lead")));
@@ -24,6 +28,9 @@ export async function show({ place, signal }) {
     event.preventDefault();
     buy(page);
   });
+  if (draft.user && draft.user !== user()?.id) draft.values = {};
+  for (const [name, value] of Object.entries(draft.values)) page.form[name].value = value;
+  page.form.addEventListener("input", keepAddress);
   const redraw = () => draw(page);
   addEventListener("feira:cart", redraw, { signal });
   addEventListener("feira:session", redraw, { signal });
@@ -31,6 +38,11 @@ export async function show({ place, signal }) {
   // What was begun before a reload is carried on, not asked again.
   if (unanswered() && user()) carryOn(page);
   return { title: t("checkout.title") };
+}
+
+function keepAddress({ currentTarget: form }) {
+  draft.user = user()?.id ?? null;
+  for (const field of form.querySelectorAll(".fields input")) draft.values[field.name] = field.value;
 }
 
 function draw(page) {
@@ -42,9 +54,10 @@ function draw(page) {
   drawSummary(page);
   const send = part(page.form, "send");
   send.disabled = Boolean(page.sending) || !user();
-  const total = money(cart.current()?.total_cents ?? 0);
+  const unverified = cart.current()?.items.some((line) => line.line_total_cents === null);
   if (page.sending) send.textContent = t("checkout.sending");
-  else send.textContent = user() ? t("checkout.send", { total }) : t("checkout.sign");
+  else if (!user()) send.textContent = t("checkout.sign");
+  else send.textContent = unverified ? t("checkout.send.unverified") : t("checkout.send", { total: cart.total() });
 }
 
 const unanswered = () => intents.current() && !intents.current().order;
@@ -61,10 +74,10 @@ function drawSummary(page) {
   part(page.root, "summary").replaceChildren(
     el("h2", {}, t("checkout.summary")),
     el("ul", { class: "items" }, ...items.map((line) => el("li", {},
-      el("span", {}, `${number(line.quantity)} × ${line.name ?? t("cart.product", { id: line.product_id })}`),
+      el("span", {}, `${number(line.quantity)} × ${cart.nameOf(line)}`),
       el("span", {}, line.line_total_cents === null ? "" : money(line.line_total_cents))))),
     el("p", { class: "total" }, el("span", {}, t("total")),
-      el("b", {}, money(cart.current()?.total_cents ?? 0))),
+      el("b", {}, items.length ? cart.total() : "")),
     unverified ? el("p", { class: "notice" }, t("cart.unverified")) : "",
   );
 }

@@ -1,4 +1,4 @@
-// The shop's page: which view a path is, the header, and what is said while the shop is waited for.
+// The shop's page: which view a path is, the header, the search.
 
 import { announce, el, recall } from "../common/browser.js";
 import { languageNow, speak, t, translate } from "../common/i18n.js";
@@ -19,20 +19,6 @@ const VIEWS = [
 const header = document.querySelector(".top");
 const search = header.querySelector("#q");
 const find = (name) => header.querySelector(`[data-part="${name}"]`);
-
-class WaitNotice extends HTMLElement {
-  connectedCallback() {
-    this.hidden = true;
-    this.setAttribute("role", "status");
-    addEventListener("feira:wait", ({ detail }) => this.say(detail));
-  }
-
-  say(wait) {
-    this.hidden = wait === null;
-    const key = wait?.problem.status ? "wait" : "wait.alone";
-    this.textContent = wait ? t(key, { n: wait.seconds }) : "";
-  }
-}
 
 const load = (language) => import(`./texts/${language}.js`);
 
@@ -109,7 +95,6 @@ async function carryOn() {
   }
 }
 
-customElements.define("wait-notice", WaitNotice);
 find("cart").addEventListener("click", openCart);
 find("language").addEventListener("click", changeLanguage);
 addEventListener("feira:cart", (event) => drawCount(event.detail));

@@ -4,6 +4,7 @@ import { call, Problem, read } from "../common/api.js";
 import { announce, clone, el, part, pause } from "../common/browser.js";
 import { knows, moment, money, number, t, translate } from "../common/i18n.js";
 import { user } from "../common/session.js";
+import { refusal } from "./card.js";
 import * as cart from "./cart.js";
 import { settle } from "./intent.js";
 import { go, message } from "../common/router.js";
@@ -27,6 +28,8 @@ export async function show({ place, match, url, signal }) {
     return { title: t("order.unknown") };
   }
   place.replaceChildren(page.root);
+  // What is left to offer depends on what is in the cart.
+  addEventListener("feira:cart", () => drawActions(page), { signal });
   watch(page).catch((reason) => signal.aborted || console.error(reason));
   return { title: t("order.number", { id: page.id.slice(-6) }) };
 }
@@ -97,9 +100,9 @@ function drawSummary(place, order) {
   place.replaceChildren(
     el("h2", {}, t("order.items")),
     el("ul", { class: "items" }, ...order.items.map((item) => el("li", {},
-      el("span", {}, `${number(item.quantity)} × ${item.name}`),
-      el("span", {}, money(item.quantity * item.unit_price_cents, order.currency))))),
-    order.items.length ? el("p", { class: "total" }, el("span", {}, t("total")),
+      el("span", {}, `${number(item.quantity)} × ${cart.nameOf(item)}`),
+      el("span", {}, order.total_cents ? money(item.quantity * item.unit_price_cents, order.currency) : "")))),
+    order.total_cents ? el("p", { class: "total" }, el("span", {}, t("total")),
       el("b", {}, money(order.total_cents, order.currency))) : "",
     to ? el("address", {}, el("b", {}, t("order.to")), el("br"), to.recipient, el("br"),
       [to.street, to.number, to.complement].filter(Boolean).join(", "), el("br"),
@@ -113,22 +116,35 @@ function drawActions(page) {
   const actions = [];
   if (CANCELLABLE.includes(order.status)) actions.push(button(t("order.cancel"), () => cancel(page)));
   if (order.status === "failed") {
-    for (const line of order.failure?.lines ?? []) actions.push(...remedies(line));
+    for (const line of order.failure?.lines ?? []) actions.push(...remedies(page, line));
     actions.push(el("a", { class: "primary", href: "/checkout" }, t("order.retry")));
   }
   part(page.root, "actions").replaceChildren(...actions);
 }
 
-/** Of a line that fell short: what is left of it, or none of it. */
-function remedies({ product_id: id, available }) {
+/** Of a line that fell short and is still in the cart: what is left of it, or none of it. */
+function remedies(page, { product_id: id, available }) {
   const line = cart.current()?.items.find((each) => each.product_id === id);
   if (!line || line.quantity <= available) return [];
-  const name = line.name ?? t("cart.product", { id });
-  const settleFor = (act) => () => act().then(() => go("/checkout"));
+  const name = cart.nameOf(line);
+  const settleFor = (act) => () => settleLine(page, act);
   const drop = button(t("order.drop", { name }), settleFor(() => cart.remove(id)));
   if (!available) return [drop];
   const n = number(available);
   return [button(t("order.take", { n, name }), settleFor(() => cart.set(id, available))), drop];
+}
+
+/** One line is as the shopper wants it: to the next that fell short, or back to buying. */
+async function settleLine(page, act) {
+  try {
+    await act();
+  } catch (problem) {
+    part(page.root, "lead").textContent = refusal(problem);
+    return;
+  }
+  const next = part(page.root, "actions").querySelector("button");
+  if (next) next.focus();
+  else go("/checkout");
 }
 
 function button(text, act) {

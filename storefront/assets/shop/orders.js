@@ -1,7 +1,7 @@
 // What somebody has bought, newest first.
 
 import { read } from "../common/api.js";
-import { el } from "../common/browser.js";
+import { announce, el } from "../common/browser.js";
 import { moment, money, t } from "../common/i18n.js";
 import { user } from "../common/session.js";
 import { go, message } from "../common/router.js";
@@ -26,7 +26,7 @@ async function page(list, after, signal, cursor) {
   if (!body.next_cursor) return;
   const more = el("button", { class: "secondary", type: "button" }, t("shelf.more"));
   const next = `&cursor=${encodeURIComponent(body.next_cursor)}`;
-  more.addEventListener("click", () => page(list, after, signal, next));
+  more.addEventListener("click", () => page(list, after, signal, next).catch(() => announce(t("error.title"))));
   after.append(more);
 }
 
@@ -35,7 +35,7 @@ function row(order) {
   return el("li", { "data-status": order.status },
     el("a", { href: `/orders/${order.id}` },
       el("b", {}, t(`status.${order.status}`)),
-      el("span", { class: "muted" }, moment(order.created_at)),
+      el("span", { class: "muted" }, moment(order.created_at, { dateStyle: "short", timeStyle: "short" })),
       el("span", { class: "muted" }, n ? t("orders.items", { n }) : ""),
-      el("span", { class: "price" }, order.items.length ? money(order.total_cents, order.currency) : "")));
+      el("span", { class: "price" }, order.total_cents ? money(order.total_cents, order.currency) : "")));
 }

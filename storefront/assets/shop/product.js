@@ -8,9 +8,9 @@ import * as cart from "./cart.js";
 import { message } from "../common/router.js";
 
 export async function show({ place, match, signal }) {
-  const root = clone("product", translate);
-  root.classList.add("loading");
-  place.replaceChildren(root);
+  const skeleton = clone("product", translate);
+  skeleton.classList.add("loading");
+  place.replaceChildren(skeleton);
   let product;
   try {
     product = (await read(`/api/products/${match[1]}`, { signal })).body;
@@ -19,8 +19,10 @@ export async function show({ place, match, signal }) {
     place.replaceChildren(message(t("product.unknown"), t("missing.lead")));
     return { title: t("product.unknown") };
   }
-  root.classList.remove("loading");
+  // Drawn at once and not bit by bit into what is there: nothing moves.
+  const root = clone("product", translate);
   draw(root, product);
+  place.replaceChildren(root);
   return { title: product.name };
 }
 
@@ -60,7 +62,7 @@ async function add(root, product, quantity) {
   button.ariaBusy = "true";
   said.textContent = "";
   try {
-    await cart.add(product.id, quantity);
+    await cart.add(product, quantity);
     announce(t("added", { name: product.name }));
     (await import("./cart-drawer.js")).open();
   } catch (problem) {

@@ -161,6 +161,9 @@ async function drawCategories(shelf) {
     return el("a", { href: slug ? `/?category=${slug}` : "/", "aria-current": current }, name);
   };
   const all = chip("", t("category.all"));
-  part(root, "categories").replaceChildren(all, ...categories.map((c) => chip(c.slug, c.name)));
+  const chips = part(root, "categories");
+  chips.replaceChildren(all, ...categories.map((c) => chip(c.slug, c.name)));
+  const current = chips.querySelector("[aria-current]");
+  chips.scrollLeft = current ? current.offsetLeft - chips.offsetLeft - 48 : 0;
   part(root, "title").textContent = title(url);
 }

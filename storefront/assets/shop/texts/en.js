@@ -86,6 +86,7 @@ export default {
   "checkout.tokens": "No real card: choose what the pretended bank will answer.",
   "checkout.summary": "In the basket",
   "checkout.send": "Buy for {total}",
+  "checkout.send.unverified": "Buy at today’s price",
   "checkout.sending": "Sending your order…",
   "checkout.promise": "Click twice, lose the connection, close the lid: it is one order.",
   "checkout.sign": "Log in or create an account above to buy.",

@@ -86,6 +86,7 @@ export default {
   "checkout.tokens": "Nenhum cartão de verdade: escolha o que o banco de mentira vai responder.",
   "checkout.summary": "Na cesta",
   "checkout.send": "Comprar por {total}",
+  "checkout.send.unverified": "Comprar pelo preço de hoje",
   "checkout.sending": "Enviando seu pedido…",
   "checkout.promise": "Clique duas vezes, perca a conexão, feche a tampa: o pedido é um só.",
   "checkout.sign": "Entre ou crie uma conta acima para comprar.",
