@@ -281,6 +281,7 @@ def test_a_restore_that_died_is_repeated_without_force(
     monkeypatch.setattr("local.compose_restore._check_server", lambda *_: None)
     monkeypatch.setattr("local.compose_restore._data_volumes", lambda: ["feira_catalog-db-1"])
     monkeypatch.setattr("local.compose_restore._reconcile", lambda *_: None)
+    monkeypatch.setattr("local.compose_restore._close_stock", lambda *_: None)
     monkeypatch.setattr("local.compose_restore._put_back", die)
     with pytest.raises(StackError, match="FORCE=1"):
         compose_restore.restore(tmp_path, force=False)
