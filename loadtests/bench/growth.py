@@ -20,9 +20,10 @@ from rich.table import Table
 from loadtests.bench.crowd import Crowd
 from loadtests.bench.measure import Client, Meter, Setting, measure
 from loadtests.bench.report import number
-from loadtests.bench.run import REPORTS, Options, context, own_stack
+from loadtests.bench.run import REPORTS, Options, context
 from loadtests.bench.scenarios import GATEWAY, UNCACHED, Scenario
 from loadtests.bench.shop import Prepared, Shop
+from loadtests.own_stack import own_stack
 from local.errors import StackError
 from local.progress import Progress
 from local.report import show_failure
@@ -53,7 +54,7 @@ def main() -> int:
     progress = Progress()
     options = Options(given.time, given.rounds, 1, ())
     try:
-        with own_stack(progress, redis_carts_maxmemory=CARTS_MEMORY) as stack:
+        with own_stack("bench", progress, redis_carts_maxmemory=CARTS_MEMORY) as stack:
             found = _measure(stack, progress, sizes, options)
             about = context(options, "")
     except StackError as error:
