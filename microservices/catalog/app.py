@@ -21,6 +21,7 @@ from chassis import inside_routes, stores
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, SystemClock
 from chassis.db import Database, ping
+from chassis.health import sparing
 from chassis.http_client import ServiceClient
 from chassis.outbox import backlog
 from chassis.replication import state
@@ -81,7 +82,9 @@ def _report(service: chassis_app.Service, ports: Ports) -> None:
     """What /ready and /status ask."""
     database = ports.database
     service.checks["database"] = lambda: ping(database.reader) or ping(database.primary)
-    service.status["stock"] = lambda: database.read(lambda s: stock.totals(s, ports.branch))
+    service.status["stock"] = sparing(
+        lambda: database.read(lambda s: stock.totals(s, ports.branch))
+    )
     service.status["pending"] = lambda: backlog(database.reader)
     if ports.peers:
         known = ports.settings.branches

@@ -9,6 +9,7 @@ from chassis import inside_routes, stores
 from chassis.auth import TokenVerifier
 from chassis.clock import Clock, SystemClock
 from chassis.db import ping
+from chassis.health import sparing
 from chassis.outbox import backlog
 from chassis.replication import state
 from chassis.standby import replication
@@ -47,7 +48,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         request_seconds=max(settings.request_seconds, settings.checkout_deadline_seconds),
     )
     service.checks["database"] = lambda: ping(database.primary)
-    service.status["orders"] = lambda: database.read_latest(fulfilment.totals)
+    service.status["orders"] = sparing(lambda: database.read_latest(fulfilment.totals))
     service.status["asynchronous"] = lambda: intake.backlog(ports)
     service.status["mails"] = lambda: notifications.backlog(ports)
     service.status["pending"] = lambda: backlog(database.reader)
