@@ -37,6 +37,7 @@ class Product(Base):
         Index("products_by_price", "price_cents", "id"),
         Index("products_by_category", "category_id", "name_key", "id"),
         Index("products_search", "search", postgresql_using="gin"),
+        Index("products_off_sale", "name_key", "id", postgresql_where="NOT active"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

@@ -16,6 +16,8 @@ from chassis import cursors
 
 MOST_WORDS = 12
 MOST_LISTED = 500
+# Of the products that fit a search; one that is as common as that wants more words.
+MOST_FOUND = 500
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def page(session: Session, branch: str, wanted: Wanted) -> tuple[list[Offer], st
     """
     order = ORDERS[wanted.sort]
     query = offers(branch).where(*_filters(wanted))
+    if wanted.q:
+        query = query.where(_matches(wanted, branch))
     if wanted.cursor:
         value, last_id = cursors.decode(wanted.cursor, wanted.sort, (order.kind, int))
         query = query.where(_after(order, value, last_id))
@@ -108,32 +112,48 @@ def categories(session: Session, limit: int, cursor: str | None) -> tuple[list[C
 def _filters(wanted: Wanted) -> list[Any]:
     filters: list[Any] = [Product.active.is_(wanted.active)]
     if wanted.category is not None:
-        # Looked up first, so that the index of a category's products gives them in order.
-        of_that = select(Category.id).where(Category.slug == wanted.category).scalar_subquery()
-        filters.append(Product.category_id == of_that)
+        filters.append(Product.category_id == _id_of(wanted.category))
     if wanted.min_price_cents is not None:
         filters.append(Product.price_cents >= wanted.min_price_cents)
     if wanted.max_price_cents is not None:
         filters.append(Product.price_cents <= wanted.max_price_cents)
     if wanted.in_stock is not None:
         filters.append(Stock.available > 0 if wanted.in_stock else Stock.available == 0)
-    if wanted.q:
-        filters.append(_matches(wanted.q))
     return filters
 
 
-def _matches(q: str) -> Any:
-    words = folded_words(q)[:MOST_WORDS]
+def _id_of(category: str) -> Any:
+    """Looked up first, so that the index of a category's products gives them in order."""
+    return select(Category.id).where(Category.slug == category).scalar_subquery()
+
+
+def _matches(wanted: Wanted, branch: str) -> Any:
+    """The filters go along, for they come before the bound."""
+    words = folded_words(wanted.q or "")[:MOST_WORDS]
     if not words:
         return false()  # something was asked for, and no product has it
-    # Every word must be there: as the beginning of a word, or with the same Portuguese stem.
+    found = func.matching_products(
+        _all_of(words),
+        wanted.active,
+        _id_of(wanted.category) if wanted.category is not None else None,
+        wanted.min_price_cents,
+        wanted.max_price_cents,
+        branch,
+        wanted.in_stock,
+        MOST_FOUND,
+    )
+    return Product.id.in_(select(found))
+
+
+def _all_of(words: list[str]) -> Any:
+    """Each as the beginning of a word of the product, or with the same Portuguese stem."""
     query: Any = None
     for word in words:
         either = func.to_tsquery("pg_catalog.simple", f"{word}:*").op("||")(
             func.plainto_tsquery("pg_catalog.portuguese", word)
         )
         query = either if query is None else query.op("&&")(either)
-    return Product.search.op("@@")(query)
+    return query
 
 
 def folded_words(q: str) -> list[str]:

@@ -95,8 +95,14 @@ def totals(session: Session, branch: str) -> dict[str, Any]:
         ).where(Reservation.state == "held", Reservation.branch == branch)
     ).one()
     return {
-        "products": session.scalar(text("SELECT count(*) FROM products WHERE active")),
+        "products": session.scalar(text(_PRODUCTS_ON_SALE)),
         "units_available": int(available or 0),
         "reservations_held": held[0],
         "reservations_past_ttl": held[1],
     }
+
+
+# Both out of an index alone, while the table itself is ten times as large.
+_PRODUCTS_ON_SALE = """
+SELECT (SELECT count(*) FROM products) - (SELECT count(*) FROM products WHERE NOT active)
+"""
