@@ -8,6 +8,8 @@ from enum import StrEnum
 from statistics import median
 
 CACHED_READS_OF_STATIC = 0.7
+PAGE_OF_A_QUERY = 0.6
+CART_ADD_OF_HELLO = 0.5
 PURCHASE_CPU_MS = 8.0
 IDLE_PSS_MB = 900.0
 

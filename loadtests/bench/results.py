@@ -21,7 +21,7 @@ from local.settings import REPOSITORY
 STATIC = "static"
 CACHED = ("list-cached", "page-cached")
 PURCHASE = "purchase"
-JUDGED = (STATIC, *CACHED, PURCHASE)
+JUDGED = (STATIC, *CACHED, "flask", "flask-query", "page", "cart-add", PURCHASE)
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,20 @@ class Results:
                 at_least=True,
             ),
             Bar(
+                "product page past the cache, requests/s of bare Flask with one query",
+                self._ratio("page", "flask-query", lambda m: m.per_second),
+                bars.PAGE_OF_A_QUERY,
+                "x",
+                at_least=True,
+            ),
+            Bar(
+                "add to cart, requests/s of bare Flask that says hello",
+                self._ratio("cart-add", "flask", lambda m: m.per_second),
+                bars.CART_ADD_OF_HELLO,
+                "x",
+                at_least=True,
+            ),
+            Bar(
                 "a full purchase, server CPU",
                 bars.middle([m.total_ms for m in self.used(PURCHASE)]),
                 bars.PURCHASE_CPU_MS,
@@ -152,15 +166,16 @@ class Results:
 
     def _of_static(self, figure: Any) -> float | None:
         """The smaller of both cached reads, as a share of the static file in the same rounds."""
-        ratios = []
-        for name in CACHED:
-            static = {m.round: figure(m) for m in self.used(STATIC)}
-            both = [figure(m) / static[m.round] for m in self.used(name) if static.get(m.round)]
-            ratio = bars.middle(both)
-            if ratio is None:
-                return None
-            ratios.append(ratio)
-        return min(ratios)
+        ratios = [self._ratio(name, STATIC, figure) for name in CACHED]
+        known = [ratio for ratio in ratios if ratio is not None]
+        return min(known) if len(known) == len(CACHED) else None
+
+    def _ratio(self, name: str, base: str, figure: Any) -> float | None:
+        """The median over the rounds of one scenario's figure as a share of another's."""
+        others = {m.round: figure(m) for m in self.used(base)}
+        return bars.middle(
+            [figure(m) / others[m.round] for m in self.used(name) if others.get(m.round)]
+        )
 
     @property
     def exit_code(self) -> int:
