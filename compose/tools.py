@@ -2,6 +2,7 @@
 
 certificate  makes the gateway's
 audit        proves the invariants
+books        says on standard output what the audit between branches compares (JSON)
 position     says on standard output what a backup has to know of both databases (JSON)
 reconcile    makes the restored databases one: takes what `position` said and the backup's begin
              from standard input (JSON), and names the orders to be cancelled on standard output
@@ -21,6 +22,7 @@ def main(command: str) -> int:
     jobs = {
         "certificate": certificate,
         "audit": audit,
+        "books": books,
         "position": position,
         "reconcile": reconcile,
     }
@@ -42,6 +44,15 @@ def audit() -> int:
     from local.audit import audit as check
 
     return check(os.environ["CATALOG_AUDIT_URL"], os.environ["ORDERS_AUDIT_URL"])
+
+
+def books() -> int:
+    """Read this branch's books."""
+    from local.audit_branches import read
+
+    found = read(os.environ["CATALOG_AUDIT_URL"], os.environ["ORDERS_AUDIT_URL"])
+    sys.stdout.write(json.dumps(found.document()))
+    return 0
 
 
 def position() -> int:

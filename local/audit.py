@@ -15,22 +15,10 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
-from local.audit_queries import CATALOG, ORDERS, Query
+from local.audit_queries import CATALOG, ORDERS, Finding, Query
 
 SETTLE_SECONDS = 15.0
 SOLD = {"confirmed", "preparing", "shipped", "delivered"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One row that breaks an invariant."""
-
-    invariant: str
-    subject: str
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.invariant}: {self.subject}: {self.detail}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Finding:
+    """One row that breaks an invariant."""
+
+    invariant: str
+    subject: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant}: {self.subject}: {self.detail}"
+
+
+@dataclass(frozen=True)
 class Query:
     """A query; without an `invariant` it only fetches what is compared between databases."""
 

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "down":
                 return down(volumes=options.volumes)
             case "audit":
-                return audit()
+                return compose_branches.audit() if options.all else audit()
             case "upgrade":
                 return upgrade()
             case "backup":
@@ -76,7 +76,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     branches.add_argument("--port", type=int, default=compose_branches.PORT, help="of the first")
     branches.add_argument("--down", action="store_true", help="remove them")
     branches.add_argument("--volumes", action="store_true", help="with --down: the data too")
-    commands.add_parser("audit", help="prove the stock and payment invariants")
+    audit_parser = commands.add_parser("audit", help="prove the stock and payment invariants")
+    audit_parser.add_argument("--all", action="store_true", help="of all branches, between them")
     commands.add_parser("upgrade", help="replace what runs by the version in this clone")
     backup_parser = commands.add_parser("backup", help="copy everything while the shop is open")
     backup_parser.add_argument("folder", type=Path, help="where the backup gets its folder")

@@ -33,7 +33,8 @@ class Project:
 
     def __init__(self, folder: Path, ports: dict[str, int]) -> None:
         self.folder = folder
-        self.url = f"http://127.0.0.1:{ports['port']}"
+        self.port = ports["port"]
+        self.url = f"http://127.0.0.1:{self.port}"
         # A port that the embedded stack would have.
         prometheus_port = ports["supervisor_port"]
         self.prometheus_url = f"http://127.0.0.1:{prometheus_port}"

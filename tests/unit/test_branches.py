@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import combinations
 from pathlib import Path
 
@@ -57,10 +58,10 @@ def test_containers_are_told_the_same_way() -> None:
     tokens = {
         "|".join(sorted(pair)): f"token-of-{'-and-'.join(pair)}-0123456789"
         for pair in combinations(chosen, 2)
-    }
+    } | {name: f"of-{name}-itself" for name in chosen}
     told = {}
     for name in chosen:
-        lines = compose_branches.variables(name, chosen, 9080, tokens).splitlines()
+        lines = compose_branches.variables(name, chosen, 9080, tokens, "feira").splitlines()
         told[name] = dict(line.split("=", 1) for line in lines)
     assert [each["PORT"] for each in told.values()] == ["9080", "9180", "9280"]
     assert read_urls(told["filial"]["PEERS"]) == {
@@ -71,19 +72,40 @@ def test_containers_are_told_the_same_way() -> None:
         mine = read_tokens(told[one]["REPLICA_TOKENS"], "", [n for n in chosen if n != one])
         theirs = read_tokens(told[other]["REPLICA_TOKENS"], "", [n for n in chosen if n != other])
         assert mine[other] == theirs[one]
-    assert len({each["JWT_ISSUER"] for each in told.values()}) == 3
+    for different in ("JWT_ISSUER", "SERVICE_TOKEN", "COMPOSE_PROJECT_NAME", "TLS_PORT"):
+        assert len({each[different] for each in told.values()}) == 3
+    assert {each["BRANCHES_NETWORK"] for each in told.values()} == {"feira-branches"}
+
+
+OVERLAY = yaml.safe_load((REPOSITORY / compose_branches.OVERLAY).read_text("utf-8"))
+BASE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text("utf-8"))["services"]
 
 
 def test_whoever_sends_and_whoever_answers_is_where_branches_meet() -> None:
-    overlay = yaml.safe_load((REPOSITORY / compose_branches.OVERLAY).read_text("utf-8"))
-    assert overlay["services"].keys() == {
+    assert OVERLAY["services"].keys() == {
         "gateway",
         "catalog",
         "catalog-background",
         "orders-background",
     }
-    assert all("branches" in each["networks"] for each in overlay["services"].values())
-    assert overlay["networks"]["branches"]["name"] == compose_branches.NETWORK
+    assert all("branches" in each["networks"] for each in OVERLAY["services"].values())
+    assert OVERLAY["networks"]["branches"]["name"] == "${BRANCHES_NETWORK:-feira-branches}"
+
+
+@pytest.mark.parametrize("service", list(OVERLAY["services"]))
+def test_nobody_asks_for_a_name_that_every_branch_has_where_they_meet(service: str) -> None:
+    """Docker answers with the addresses of all of them: a shop would sell another one's stock."""
+    told = BASE[service]["environment"] | OVERLAY["services"][service].get("environment", {})
+    shared = "|".join(OVERLAY["services"])
+    asked = {
+        key: value for key, value in told.items() if re.search(rf"\b({shared}):\d", str(value))
+    }
+    assert asked == {}
+
+
+def test_the_name_that_is_asked_for_instead_is_known_inside_the_branch_only() -> None:
+    networks = OVERLAY["services"]["catalog"]["networks"]
+    assert networks == {"services": {"aliases": ["catalog.${NODE_NAME:-matriz}"]}, "branches": {}}
 
 
 @pytest.mark.parametrize(
