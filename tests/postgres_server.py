@@ -18,7 +18,7 @@ from local.unprivileged import find_launcher
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 port = {port}
-unix_socket_directories = ''
+unix_socket_directories = '{sockets}'
 max_connections = 60
 shared_buffers = 32MB
 jit = off
@@ -30,17 +30,28 @@ timezone = 'UTC'
 class PostgresServer:
     """Starts when made; `stop` ends it. Nobody but this machine reaches it, so it trusts."""
 
-    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False, sockets: Path | None = None) -> None:
+        """Start it.
+
+        Args:
+            folder: for its data.
+            fsync: whether what it wrote survives the machine.
+            sockets: a short path of a folder for its Unix socket, if it is to have one.
+        """
+        self._sockets = sockets or ""
         self._data = folder / "data"
         self._launcher = find_launcher(folder, binary("postgres"))
         self._data.mkdir()
         self._launcher.own(self._data)
+        if sockets:
+            self._launcher.own(sockets)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._run("initdb", "-U", "postgres", "--auth=trust", "--locale=C.UTF-8", "--no-sync")
         with (self._data / "postgresql.conf").open("a") as file:
-            file.write(CONFIGURATION.format(port=self.port, fsync="on" if fsync else "off"))
+            told = {"port": self.port, "fsync": "on" if fsync else "off"}
+            file.write(CONFIGURATION.format(**told, sockets=self._sockets))
         self.start()
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -68,6 +79,10 @@ class PostgresServer:
     def dsn(self, database: str) -> str:
         """libpq URI of a database."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def local_dsn(self, database: str) -> str:
+        """The same by its Unix socket, which is there on every network and on none."""
+        return f"postgresql://postgres@/{database}?host={self._sockets}&port={self.port}"
 
     def create(self, database: str) -> str:
         """A new database; its URI."""

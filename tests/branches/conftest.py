@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -20,6 +22,8 @@ def brief_waits() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("branches"))
-    yield server
-    server.stop()
+    # The path of a Unix socket has 107 characters at most.
+    with TemporaryDirectory(prefix="feira-") as sockets:
+        server = PostgresServer(tmp_path_factory.mktemp("branches"), sockets=Path(sockets))
+        yield server
+        server.stop()

@@ -39,6 +39,7 @@ from local.settings import REPOSITORY
 from tests.postgres_server import PostgresServer
 
 SERVICE_TOKEN = "a-service-token-for-these-tests-only"
+HERE = "127.0.0.1"
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -62,10 +63,10 @@ class Faults:
 class Link:
     """A way to a branch: an HTTP proxy that may be as bad as a network can be."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = HERE) -> None:
         self.faults = Faults()
         self.requests = 0
-        self._to = port
+        self._to = (host, port)
         self._chance = random.Random(port)
         self._held: list[tuple[str, dict[str, str], bytes]] = []
         self._first: list[tuple[str, dict[str, str], bytes]] = []
@@ -122,7 +123,7 @@ class Link:
         return None if chance() < faults.lose_answer else answer
 
     def _send(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        with closing(http.client.HTTPConnection("127.0.0.1", self._to, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection(*self._to, timeout=10)) as connection:
             connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -142,6 +143,13 @@ class Link:
         self._thread.join()
 
 
+@dataclass(frozen=True)
+class Way:
+    """A way to a branch that has nothing in between."""
+
+    url: str
+
+
 class House:
     """One branch: its database, its catalog behind HTTP, its relays."""
 
@@ -149,12 +157,22 @@ class House:
         self,
         name: str,
         dsn: str,
-        port: int,
-        links: Mapping[str, Link],
+        port: int | None,
+        links: Mapping[str, Link | Way],
         *,
-        rebalance: bool,
-        orders_url: str,
+        rebalance: bool = False,
+        orders_url: str = NOWHERE,
+        host: str = HERE,
     ) -> None:
+        """Open it.
+
+        Args:
+            name: its NODE_NAME.
+            dsn: of its database.
+            port, host: where it answers; without a port it does not.
+            links: the ways to its peers.
+            rebalance, orders_url: as its settings have it.
+        """
         self.name = name
         self.dsn = dsn
         settings = Settings(
@@ -167,12 +185,14 @@ class House:
         self.app = catalog.app.create_app(settings)
         self.ports: Ports = self.app.extensions["feira"]
         self.at = Branch(name, self.ports.clock)
-        self._server: BaseWSGIServer = make_server("127.0.0.1", port, self.app, threaded=True)
-        self.url = f"http://127.0.0.1:{port}"
-        self._serving = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
-        )
-        self._serving.start()
+        self._server: BaseWSGIServer | None = None
+        if port is not None:
+            self._server = make_server(host, port, self.app, threaded=True)
+            self.url = f"http://{host}:{port}"
+            self._serving = threading.Thread(
+                target=self._server.serve_forever, args=(0.05,), daemon=True
+            )
+            self._serving.start()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._relays: list[PeerRelay] = []
@@ -237,9 +257,10 @@ class House:
             thread.join(20)
         for relay in self._relays:
             relay._forget_connection()
-        self._server.shutdown()
-        self._server.server_close()
-        self._serving.join()
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._serving.join()
         self.ports.database.dispose()
 
     # What a test does there.
@@ -330,7 +351,7 @@ FROM stock s JOIN products p ON p.id = s.product_id ORDER BY p.sku, s.branch
 """
 
 
-def told(name: str, links: Mapping[str, Link]) -> dict[str, Any]:
+def told(name: str, links: Mapping[str, Link | Way]) -> dict[str, Any]:
     """The settings that both services of a branch have."""
     return {
         "node_name": name,
