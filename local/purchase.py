@@ -11,6 +11,7 @@ from local.http_call import Answer, call
 
 PROBE_EMAIL = "sonda@feira.local"
 NAME = "purchase"
+PATIENCE = 60.0
 _TIMEOUT = 20.0
 _ADDRESS = {
     "recipient": "Sonda da Feira",
@@ -26,8 +27,16 @@ _ADDRESS = {
 class Shopper:
     """The probe account, shopping at one gateway."""
 
-    def __init__(self, gateway: str, password: str) -> None:
+    def __init__(self, gateway: str, password: str, patience: float = PATIENCE) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            gateway: its base URL.
+            password: of the probe account.
+            patience: seconds that one step may take in all.
+        """
         self._gateway = gateway
+        self._patience = patience
         self._password = password
         self._headers: dict[str, str] = {}
 
@@ -76,26 +85,38 @@ class Shopper:
         *,
         expect: tuple[int, ...],
     ) -> Any:
-        """One step; every one of them may be repeated, so an answer of 503 is asked again."""
-        limit = time.monotonic() + _TIMEOUT
+        """One step; every one of them may be repeated, so a shop that is busy is asked again."""
+        limit = time.monotonic() + self._patience
         while True:
             answer = self._call(method, path, body, headers)
-            if answer.status not in (502, 503) or time.monotonic() > limit:
+            if answer is not None and not _is_busy(answer):
+                break
+            if time.monotonic() > limit:
                 break
             time.sleep(0.2)
-        if answer.status not in expect:
-            reason = f"{method} {path} answered {answer.status}: {answer.text[:400]}"
-            raise StackError(reason, process=NAME)
+        if answer is None or answer.status not in expect:
+            said = f"{answer.status}: {answer.text[:400]}" if answer else "nothing in time"
+            raise StackError(f"{method} {path} answered {said}", process=NAME)
         return answer.json if answer.text else None
 
-    def _call(self, method: str, path: str, body: Any, headers: dict[str, str] | None) -> Answer:
+    def _call(
+        self, method: str, path: str, body: Any, headers: dict[str, str] | None
+    ) -> Answer | None:
+        """One request; None when there was no answer in time."""
+        every = self._headers | (headers or {})
         try:
-            return call(
-                method,
-                self._gateway + path,
-                body,
-                self._headers | (headers or {}),
-                timeout=_TIMEOUT,
-            )
+            return call(method, self._gateway + path, body, every, timeout=_TIMEOUT)
+        except TimeoutError:
+            return None
         except OSError as error:
             raise StackError(f"{method} {path} got no answer: {error}", process=NAME) from None
+
+
+def _is_busy(answer: Answer) -> bool:
+    """Whether the same request may get another answer soon.
+
+    On a machine that is busy a checkout can be answered before it has ended. What it is asked again
+    says that it still runs, until it has.
+    """
+    running = answer.status == 409 and "in-progress" in answer.text
+    return answer.status in (502, 503, 504) or running
