@@ -44,7 +44,7 @@ def audit(
 def read(catalog: str, orders: str) -> Read:
     """One branch's books as they are now; takes URIs as `Books` does."""
     of_catalog = _rows(catalog, (_STOCK, _LEDGER, _TRANSFERS, _PRODUCTS))
-    of_orders = _rows(orders, (_CUSTOMERS, _OWN_ORDERS, _OTHER_ORDERS))
+    of_orders = _rows(orders, (_CUSTOMERS, _EPOCH, _OWN_ORDERS, _OTHER_ORDERS))
     return Read(*of_catalog, *of_orders)
 
 
@@ -88,4 +88,5 @@ FROM products p JOIN categories c ON c.id = p.category_id
 """
 _CUSTOMERS = "SELECT email, name FROM customers"
 _OWN_ORDERS = "SELECT id, status, total_cents, version FROM orders WHERE step <> 'validate'"
-_OTHER_ORDERS = "SELECT branch, id, status, total_cents, version FROM branch_orders"
+_EPOCH = "SELECT epoch FROM branch_state"
+_OTHER_ORDERS = "SELECT branch, id, status, total_cents, version, epoch FROM branch_orders"

@@ -29,6 +29,7 @@ class Read:
     transfers: Rows
     products: Rows
     customers: Rows
+    epoch: Rows
     own_orders: Rows
     other_orders: Rows
 
@@ -160,12 +161,20 @@ def _same_everywhere(which: str) -> Callable[[dict[str, Read]], Broken]:
 def _orders_are_seen_as_they_are(read: dict[str, Read]) -> Broken:
     broken, count = [], 0
     for name, each in read.items():
+        ((epoch,),) = each.epoch
+        mine = {row[0]: row for row in each.own_orders}
         for other, view in read.items():
             if other == name:
                 continue
-            mine, seen = set(each.own_orders), {r[1:] for r in view.other_orders if r[0] == name}
+            seen = {row[1]: (row[1:5], row[5]) for row in view.other_orders if row[0] == name}
+            # What a branch lost with a backup is kept where it was heard of before.
+            lost = {key for key, (_, of) in seen.items() if key not in mine and of < epoch}
             count += len(mine)
-            broken += [(f"order {row[0]} of {name}", f"{other} differs") for row in mine ^ seen]
+            broken += [
+                (f"order {key} of {name}", f"{other} differs")
+                for key in (mine.keys() | seen.keys()) - lost
+                if key not in seen or seen[key][0] != mine.get(key)
+            ]
     return broken, count
 
 

@@ -18,7 +18,7 @@ from local.compose_backup import backup
 from local.compose_restore import restore
 from local.compose_upgrade import upgrade
 from local.errors import StackError
-from local.purchase import Shopper
+from local.purchase import CLOSED, Shopper
 
 _OPERATOR_EMAIL = "operador@feira.local"
 _CUSTOMER_EMAIL = "cliente@feira.local"
@@ -103,7 +103,8 @@ def up(*options: str) -> int:
     address = engine.address(8080)
     orders = engine.project()["services"]["orders-seed"]["environment"]
     print("Buying something, to see that the shop is open", flush=True)
-    Shopper(f"http://{address}", orders["PROBE_PASSWORD"]).buy_and_undo()
+    if not Shopper(f"http://{address}", orders["PROBE_PASSWORD"]).buy_and_undo():
+        print(CLOSED)
     engine.check(
         "the trace of that purchase could not be removed",
         *("run", "--rm", "--no-deps", "--quiet-pull", "orders-migrate", "forget-probe"),

@@ -65,6 +65,7 @@ def restore(folder: Path, *, force: bool) -> dict[str, Any]:
     _say(began, "databases on their new timelines")
     _open_services()
     _say(began, "migrated, services ready")
+    _close_stock(began)
     _reconcile(manifest)
     _say(began, "the databases agree")
     notes.remove(notes.RESTORE)
@@ -106,6 +107,13 @@ def _open_services() -> None:
     """Start the other nodes of the databases, and what serves; nobody gets in yet."""
     nodes = [node for members in compose_backup.nodes().values() for node in members]
     engine.check("the services did not become healthy", *_UP, *nodes, "catalog", "cart", "orders")
+
+
+def _close_stock(began: float) -> None:
+    """Have a branch among others sell nothing until those have said what it had done since."""
+    if engine.project()["services"]["catalog"]["environment"]["PEERS"]:
+        engine.check("the branch could not be closed", *_RUN, "catalog", "rejoin")
+        _say(began, "closed until the other branches have said what this one had done since")
 
 
 def _reconcile(manifest: dict[str, Any]) -> None:

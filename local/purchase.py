@@ -12,6 +12,12 @@ from local.http_call import Answer, call
 PROBE_EMAIL = "sonda@feira.local"
 NAME = "purchase"
 PATIENCE = 60.0
+CLOSED_SECONDS = 15.0
+CLOSED = (
+    "nothing was bought: this branch was restored, and sells nothing until every one of its peers"
+    " has said what it had done since the backup"
+)
+_IN_STOCK = "/api/products?in_stock=true&limit=100"
 _TIMEOUT = 20.0
 _ADDRESS = {
     "recipient": "Sonda da Feira",
@@ -27,21 +33,33 @@ _ADDRESS = {
 class Shopper:
     """The probe account, shopping at one gateway."""
 
-    def __init__(self, gateway: str, password: str, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        gateway: str,
+        password: str,
+        patience: float = PATIENCE,
+        closed_seconds: float = CLOSED_SECONDS,
+    ) -> None:
         """Nothing is asked yet.
 
         Args:
             gateway: its base URL.
             password: of the probe account.
             patience: seconds that one step may take in all.
+            closed_seconds: how long a branch that was restored may take to hear from its peers.
         """
         self._gateway = gateway
+        self._closed_seconds = closed_seconds
         self._patience = patience
         self._password = password
         self._headers: dict[str, str] = {}
 
-    def buy_and_undo(self) -> str:
-        """Buy the cheapest product there is, cancel the order, drop the cart; answers the order id.
+    def buy_and_undo(self) -> bool:
+        """Buy the cheapest product there is, cancel the order, drop the cart.
+
+        Returns:
+            Whether it bought: not where a branch that was restored has nothing to sell, as its
+            peers have not said yet what it had done since the backup.
 
         Raises StackError naming the step that did not succeed.
         """
@@ -50,19 +68,30 @@ class Shopper:
         self._headers = {"Authorization": f"Bearer {tokens['access_token']}"}
         cart = f"/api/carts/{self._do('POST', '/api/carts', expect=(201,))['id']}"
         try:
-            line = {"product_id": self._cheapest(), "quantity": 1}
+            if (product := self._cheapest()) is None:
+                return False
+            line = {"product_id": product, "quantity": 1}
             self._do("POST", f"{cart}/items", line, expect=(200, 201))
             order = self._order(cart.rsplit("/", 1)[1])
             self._do("POST", f"/api/orders/{order}/cancel", expect=(200, 202))
         finally:
             self._do("DELETE", cart, expect=(204, 200, 404))
-        return order
+        return True
 
-    def _cheapest(self) -> int:
-        found = self._do("GET", "/api/products?in_stock=true&limit=100", expect=(200,))["items"]
-        if not found:
-            raise StackError("no product is in stock", process=NAME)
+    def _cheapest(self) -> int | None:
+        limit = time.monotonic() + self._closed_seconds
+        while not (found := self._do("GET", _IN_STOCK, expect=(200,))["items"]):
+            if not self._is_closed():
+                raise StackError("no product is in stock", process=NAME)
+            if time.monotonic() > limit:
+                return None
+            time.sleep(0.5)
         return int(min(found, key=lambda product: int(product["price_cents"]))["id"])
+
+    def _is_closed(self) -> bool:
+        """Whether this is a branch that was set back, and has not heard from all of its peers."""
+        catalog = self._do("GET", "/status", expect=(200,))["catalog"]
+        return bool(catalog.get("branches", {}).get("rejoining"))
 
     def _order(self, cart_id: str) -> str:
         body = {

@@ -21,7 +21,7 @@ from local.launch import end_leftovers, launch
 from local.postgres import Cluster
 from local.process import Process, Stage
 from local.progress import Silent
-from local.purchase import Shopper
+from local.purchase import CLOSED, Shopper
 from local.readiness import Readiness
 from local.secrets import load_secrets
 from local.services import WITH_DATABASE, Services
@@ -144,8 +144,10 @@ class Stack:
                 self.wait_ready()
             with self.progress.step("A purchase went through, was cancelled and forgotten"):
                 gateway_url = f"http://127.0.0.1:{self.settings.port}"
-                Shopper(gateway_url, self.secrets.probe_password).buy_and_undo()
+                bought = Shopper(gateway_url, self.secrets.probe_password).buy_and_undo()
                 commands["orders"].run("forget-probe")
+            if not bought:
+                self.progress.say(CLOSED)
         self._open_mark.touch()
 
     def _prepare_data(self, commands: dict[str, CommandLine]) -> None:

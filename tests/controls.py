@@ -269,7 +269,7 @@ CONTROLS = (
         "debit",
         41,
         "the debit of a transfer's sender",
-        "tests/branches/test_books.py::"
+        "tests/branches/test_promises.py::"
         "test_branches_that_are_cut_off_sell_what_they_have_and_no_more",
         (
             Change(
@@ -281,7 +281,7 @@ CONTROLS = (
         "newest",
         42,
         "the comparison of versions of another branch's stock",
-        "tests/branches/test_books.py::test_all_branches_come_to_the_same_view_after_a_bad_network",
+        "tests/branches/test_promises.py::test_all_branches_come_to_the_same_view_after_a_bad_network",
         (
             Change(
                 "microservices/catalog/replica.py",
@@ -295,7 +295,7 @@ CONTROLS = (
         "credit-once",
         43,
         "the id that makes a transfer's credit happen once",
-        "tests/branches/test_books.py::test_transfers_move_units_exactly_once_whichever_end_dies",
+        "tests/branches/test_promises.py::test_transfers_move_units_exactly_once_whichever_end_dies",
         (
             Change(
                 "microservices/catalog/transfers.py",

@@ -57,17 +57,18 @@ class Project:
 
     def make(self, *arguments: str) -> str:
         """Run make in the clone; what it printed."""
-        return self._run("make", *arguments)
+        return self.run("make", *arguments)
 
     def compose(self, *arguments: str) -> str:
         """Run Docker Compose in the clone; what it printed."""
-        return self._run("docker", "compose", *arguments)
+        return self.run("docker", "compose", *arguments)
 
     def docker(self, *arguments: str) -> str:
         """Run docker; what it printed."""
-        return self._run("docker", *arguments)
+        return self.run("docker", *arguments)
 
-    def _run(self, *command: str) -> str:
+    def run(self, *command: str) -> str:
+        """Run a command in the clone; what it printed."""
         done = self.attempt(*command)
         assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}"
         return done.stdout

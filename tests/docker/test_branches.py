@@ -77,6 +77,19 @@ class Branch:
         found = self._get("/api/branch-orders", self.shop.operator.headers)["items"]
         return {order["branch"] for order in found}
 
+    def state(self) -> dict[str, Any]:
+        """What the catalog of this branch says of it and of the others."""
+        said: dict[str, Any] = self._get("/status")["catalog"]["branches"]
+        return said
+
+    def make(self, *arguments: str) -> str:
+        """Run make for this branch alone."""
+        files = f".env,.feira/compose-branches/{self.name}.env"
+        told = f"COMPOSE_PROJECT_NAME={NAME}-{self.name}", f"COMPOSE_ENV_FILES={files}"
+        return self._project.run(
+            "env", "--unset=PORT", "--unset=TLS_PORT", *told, "make", *arguments
+        )
+
     def containers(self) -> list[tuple[str, list[str]]]:
         """Those that meet other branches, each with what it is called there."""
         project = f"label=com.docker.compose.project={NAME}-{self.name}"
@@ -221,3 +234,38 @@ def test_a_branch_that_is_cut_off_goes_on_and_comes_back(
         f"filial cut off: {waiting[0]} events waited at matriz and {waiting[1]} at filial,"
         " all delivered; the audit of all holds",
     )
+
+
+def test_a_branch_from_a_backup_sells_nothing_until_its_peers_have_answered(
+    project: Project, branches: dict[str, Branch]
+) -> None:
+    matriz, filial, _ = branches.values()
+    sku = str(filial.shop.new_product(stock=10)["sku"])
+    wait_until(lambda: matriz.knows(sku) == {"filial": 10}, 60)
+    filial.make("backup", "ON=compose", "TO=backups")
+    (folder,) = (project.folder / "backups").iterdir()
+    # Sold and sent since: what the backup does not know.
+    assert filial.buy(sku, 3) == 201
+    body = {"sku": sku, "to": "litoral", "quantity": 2}
+    operator = filial.shop.operator.headers
+    sent = filial.shop.http.post("/api/stock-transfers", json=body, headers=operator)
+    assert sent.status_code == 201, sent.text
+    wanted = {"filial": 5, "litoral": 2}
+    for branch in branches.values():
+        wait_until(lambda at=branch: at.knows(sku) == wanted, 60)
+
+    with matriz.cut_off():
+        printed = filial.make("restore", "ON=compose", f"FROM=backups/{folder.name}", "FORCE=1")
+        assert "closed until the other branches have said" in printed
+        assert filial.state()["rejoining"] and filial.state()["units"].get("filial", 0) == 0
+        assert filial.buy(sku) == 409
+
+    wait_until(lambda: not filial.state()["rejoining"], 120)
+    assert filial.state()["epoch"] > 1
+    for branch in branches.values():
+        wait_until(lambda at=branch: at.pending() == 0, 120)
+        wait_until(lambda at=branch: at.knows(sku) == wanted, 60)
+    assert filial.buy(sku, 6) == 409
+    assert filial.buy(sku, 5) == 201
+    printed = project.make("audit", "ON=compose", "ALL=1")
+    assert "audit: all hold between branches" in printed

@@ -24,6 +24,8 @@ PRODUCT = ("BOLO", "Bolo", "", 1000, "BRL", None, True, "bolos", "Bolos")
 ANA = ("ana@example.com", "Ana")
 ORDER = ("o1", "confirmed", 1000, 3)
 
+LOST = ("o0", "confirmed", 700, 5)
+
 
 def two() -> dict[str, Read]:
     """Ten units were brought to matriz; four went to filial, which sold one."""
@@ -34,8 +36,9 @@ def two() -> dict[str, Read]:
             transfers=[SENT],
             products=[PRODUCT],
             customers=[ANA],
+            epoch=[(1,)],
             own_orders=[],
-            other_orders=[("filial", *ORDER)],
+            other_orders=[("filial", *ORDER, 2)],
         ),
         "filial": Read(
             stock=list(reversed(STOCK)),
@@ -43,6 +46,7 @@ def two() -> dict[str, Read]:
             transfers=[SENT],
             products=[PRODUCT],
             customers=[ANA],
+            epoch=[(2,)],
             own_orders=[ORDER],
             other_orders=[],
         ),
@@ -71,7 +75,9 @@ def test_books_that_agree_hold_and_everything_was_looked_at() -> None:
         ("matriz", {"stock": STOCK[:1]}, SEEN),
         ("filial", {"products": [(*PRODUCT[:3], 999, *PRODUCT[4:])]}, PRODUCTS),
         ("filial", {"customers": []}, CUSTOMERS),
-        ("matriz", {"other_orders": [("filial", "o1", "cancelled", 1000, 4)]}, ORDERS),
+        ("matriz", {"other_orders": [("filial", "o1", "cancelled", 1000, 4, 2)]}, ORDERS),
+        ("matriz", {"other_orders": [("filial", "o1", "cancelled", 1000, 2, 1)]}, ORDERS),
+        ("matriz", {"other_orders": [("filial", *ORDER, 2), ("filial", *LOST, 2)]}, ORDERS),
         ("matriz", {"other_orders": []}, ORDERS),
     ],
 )
@@ -85,6 +91,13 @@ def test_units_in_transit_are_in_the_books() -> None:
     read = two()
     read["matriz"] = replace(read["matriz"], transfers=[(*SENT[:5], "sent")])
     read["filial"] = replace(read["filial"], transfers=[], ledger=[("BOLO", 0, 0, 0, 0)])
+    assert broken(read) == set()
+
+
+def test_an_order_that_a_branch_lost_with_a_backup_may_stay_where_it_was_heard_of() -> None:
+    read = two()
+    orders = [("filial", *ORDER, 2), ("filial", *LOST, 1)]
+    read["matriz"] = replace(read["matriz"], other_orders=orders)
     assert broken(read) == set()
 
 

@@ -33,6 +33,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self.first: dict[str, list[Answer]] = {}
+        self.branches: dict[str, Any] = {}
         self.keys: list[str] = []
 
     def __call__(self, arrival: Arrival) -> Answer:
@@ -49,6 +50,7 @@ class Gateway:
             "POST /api/orders": said(201, {"id": "o", "status": "confirmed"}),
             "POST /api/orders/o/cancel": said(200, {}),
             "DELETE /api/carts/c": Answer(204, b""),
+            "GET /status": said(200, {"catalog": {"branches": self.branches}}),
         }[request]
 
 
@@ -70,7 +72,7 @@ def test_a_shop_that_is_busy_is_asked_again_under_the_same_key(gateway: Gateway,
         # Answered before it had ended; asked again while it still runs; then it has ended.
         "POST /api/orders": [BUSY, RUNNING, RUNNING],
     }
-    assert Shopper(url, "secret").buy_and_undo() == "o"
+    assert Shopper(url, "secret").buy_and_undo()
     assert len(gateway.keys) == 4 and len(set(gateway.keys)) == 1
 
 
@@ -90,3 +92,23 @@ def test_a_shop_that_stays_busy_is_given_up(gateway: Gateway, url: str) -> None:
     gateway.first = {"POST /api/orders": [BUSY] * 100}
     with pytest.raises(StackError, match="answered 503"):
         Shopper(url, "secret", patience=0.3).buy_and_undo()
+
+
+def test_a_restored_branch_is_waited_for_and_then_opened_closed(gateway: Gateway, url: str) -> None:
+    nothing = said(200, {"items": []})
+    gateway.branches = {"rejoining": True}
+    gateway.first = {"GET /api/products": [nothing] * 2}
+    assert Shopper(url, "secret", closed_seconds=20).buy_and_undo()
+    gateway.first = {"GET /api/products": [nothing] * 100}
+    assert not Shopper(url, "secret", closed_seconds=0.3).buy_and_undo()
+    assert len(gateway.keys) == 1
+
+
+@pytest.mark.parametrize("branches", [{}, {"rejoining": False}])
+def test_a_shop_that_has_nothing_to_sell_is_not_open(
+    gateway: Gateway, url: str, branches: dict[str, Any]
+) -> None:
+    gateway.branches = branches
+    gateway.first = {"GET /api/products": [said(200, {"items": []})]}
+    with pytest.raises(StackError, match="no product is in stock"):
+        Shopper(url, "secret").buy_and_undo()
