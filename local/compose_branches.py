@@ -36,7 +36,8 @@ def up(count: int, port: int) -> int:
     for name in chosen:
         print(f"branch {name}", flush=True)
         _write(name, chosen, port, project)
-        if _run(name, "up"):
+        # Beside those that run, a container that is slow may pass for one that is dead: once more.
+        if _run(name, "up") and _run(name, "up"):
             raise StackError(
                 f"branch {name} did not start; the same command again goes on, with DOWN=1 it"
                 " removes what there is"

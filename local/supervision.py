@@ -25,6 +25,7 @@ from local.secrets import write_private
 from local.settings import Settings, inherited_environment
 
 NAME = "supervisor"
+_TRIES = 4
 
 _HEAD = """\
 [supervisord]
@@ -215,8 +216,15 @@ class Supervisor:
                 seconds=max(0, int(each["now"]) - int(each["start"])) if each["pid"] else 0,
                 detail=str(each["spawnerr"] or each["description"]),
             )
-            for each in self._call("getAllProcessInfo")
+            for each in self._asked("getAllProcessInfo")
         }
+
+    def _asked(self, question: str) -> Any:
+        """What it answers; on a machine that is busy it may take more than one try to hear it."""
+        for _ in range(_TRIES - 1):
+            with suppress(TimeoutError):
+                return self._call(question)
+        return self._call(question)
 
     def shutdown(self) -> None:
         """Ask the supervisor to end, which stops whatever still runs."""
