@@ -19,8 +19,9 @@ from chassis.replication import door, state
 from chassis.replication.client import EpochIsOver, PeerAway, PeerClient, Refused
 
 SECONDS = 5.0
-# Who cannot be reached at all fails sooner than this; who is reached and fails so late was slow.
-SLOW_SECONDS = 2.0
+# Who cannot be reached at all fails sooner than this; what took longer was too much at once. A peer
+# takes a batch in one transaction, and its shoppers wait for the rows of it.
+SLOW_SECONDS = 1.5
 # Below the gateway's limit of 1 MiB, and few enough to be taken well within its patience.
 MOST_BYTES = 600_000
 MOST_EVENTS = 500
@@ -75,7 +76,7 @@ class PeerSink:
         self._clock = clock
         self._start = new_id()
         self._mark: dict[str, Any] = {}
-        # Events in a request: what a slow peer does not take in time it never would.
+        # Events in a request; what a slow peer does not take in time it never would.
         self._most = MOST_EVENTS
 
     def introduce(self) -> None:
@@ -135,8 +136,7 @@ class PeerSink:
         except EpochIsOver as over:
             raise self._set_back(over.known, me) from over
         except PeerAway:
-            if time.monotonic() - began > SLOW_SECONDS:
-                self._most = max(1, len(chunk) // 2)
+            self._learn(len(chunk), time.monotonic() - began)
             raise
         except Refused as refusal:
             if len(chunk) == 1:
@@ -144,6 +144,7 @@ class PeerSink:
                 return self._hand_over([_encoded(self._ping(me) | self._mark)], me)
             # One of them is not to be had: each by itself, so that it does not stop the others.
             return [self._hand_over([each], me) for each in chunk][-1]
+        self._learn(len(chunk), time.monotonic() - began)
         by_id = {result["id"]: result for result in answer["results"]}
         for each in chunk if any(r["outcome"] == "refused" for r in by_id.values()) else ():
             document = json.loads(each)
@@ -154,6 +155,11 @@ class PeerSink:
         if said is None:  # nothing of this chunk was an event
             return self._hand_over([_encoded(self._ping(me) | self._mark)], me)
         return str(said["epoch"])
+
+    def _learn(self, events: int, seconds: float) -> None:
+        """Send a peer that was slow half as many events at a time."""
+        if seconds > SLOW_SECONDS:
+            self._most = max(1, events // 2)
 
     def _set_back(self, known: dict[str, Any], me: state.Self) -> SetBack:
         told = f"{self._client.name} has heard of {known}, this branch is at {me}"
