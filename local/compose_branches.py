@@ -109,6 +109,8 @@ def variables(
         "COMPOSE_PROJECT_NAME": f"{project}-{name}",
         "COMPOSE_FILE": f"{BASE}:{OVERLAY}",
         "BRANCHES_NETWORK": _network(project),
+        # Every check is a process: so many containers need not be asked so often.
+        "HEALTH_INTERVAL": "10s",
         "NODE_NAME": name,
         "PORT": str(port + STEP * number),
         "TLS_PORT": str(port + TLS_PORT - PORT + STEP * number),

@@ -7,6 +7,9 @@ branches say to each other is said by their own processes.
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -33,43 +36,58 @@ class Said(Exception):
     """The process answered with an error; its kind is the first argument."""
 
 
+class Forks:
+    """The process that makes branches."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._lock = threading.Lock()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.branches.child"],
+                cwd=REPOSITORY,
+                env=inherited_environment()
+                | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'microservices'}"},
+                stdin=theirs.fileno(),
+            )
+
+    def make(self, told: dict[str, Any], talk: socket.socket) -> int:
+        """Fork a branch that talks on a socket; its process id."""
+        with self._lock:
+            socket.send_fds(self._control, [json.dumps(told).encode()], [talk.fileno()])
+            return int(self._control.recv(32))
+
+    def close(self) -> None:
+        """Make no more."""
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+
+
 class Child:
     """One process of a branch."""
 
-    def __init__(self, told: dict[str, Any], inside: Sequence[str]) -> None:
+    def __init__(self, forks: Forks, told: dict[str, Any]) -> None:
         """Start it; `wait` until it serves."""
         self._waiting: dict[int, Future[Any]] = {0: Future()}
         self._number = 0
         self._lock = threading.Lock()
-        self.process = subprocess.Popen(
-            [*inside, sys.executable, "-m", "tests.branches.child"],
-            cwd=REPOSITORY,
-            env=inherited_environment()
-            | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'microservices'}"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._talk, theirs = socket.socketpair()
+        with theirs:
+            self._pid = forks.make(told, theirs)
         self._listening = threading.Thread(target=self._listen, daemon=True)
         self._listening.start()
-        self._write(told)
-
-    def _write(self, document: dict[str, Any]) -> None:
-        assert self.process.stdin
-        with suppress(OSError):
-            self.process.stdin.write(json.dumps(document) + "\n")
-            self.process.stdin.flush()
 
     def _listen(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            document = json.loads(line)
-            with self._lock:
-                future = self._waiting.pop(document["number"])
-            if "error" in document:
-                future.set_exception(Said(document["error"], document["said"]))
-            else:
-                future.set_result(document["answer"])
+        with suppress(OSError), self._talk.makefile("r") as lines:
+            for line in lines:
+                document = json.loads(line)
+                with self._lock:
+                    future = self._waiting.pop(document["number"])
+                if "error" in document:
+                    future.set_exception(Said(document["error"], document["said"]))
+                else:
+                    future.set_result(document["answer"])
         with self._lock:
             left, self._waiting = self._waiting, {}
             self._number = -1
@@ -92,18 +110,17 @@ class Child:
             self._number += 1
             number = self._number
             self._waiting[number] = future
-            self._write({"number": number, "command": command, "given": given})
+            document = {"number": number, "command": command, "given": given}
+            with suppress(OSError):
+                self._talk.sendall(json.dumps(document).encode() + b"\n")
         return future.result(_SECONDS)
 
     def kill(self) -> None:
         """SIGKILL, in whatever it is doing."""
-        self.process.kill()
-        self.process.wait()
+        if self._listening.is_alive():
+            os.kill(self._pid, signal.SIGKILL)
         self._listening.join()
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream
-            with suppress(OSError):
-                stream.close()
+        self._talk.close()
 
 
 class Apart:
@@ -130,8 +147,10 @@ class Apart:
                 "host": addresses[name],
                 "port": ports[name],
                 "peers": peers,
+                "namespace": network.space(name) if network else "",
             }
         self.children: dict[str, Child] = {}
+        self._forks = Forks()
 
     def open(self, *, bad: bool = False) -> None:
         """Start all processes, unless those that run are such ones.
@@ -152,8 +171,8 @@ class Apart:
 
     def start(self, name: str) -> None:
         """Start the process of a branch, and wait until it serves."""
-        inside = self.network.inside(name) if self.network else []
-        self.children[name] = Child(self._told[name] | {"faults": asdict(self._faults)}, inside)
+        told = self._told[name] | {"faults": asdict(self._faults)}
+        self.children[name] = Child(self._forks, told)
         self.children[name].wait()
 
     def faults(self, faults: Faults) -> None:
@@ -195,6 +214,7 @@ class Apart:
         """End everything."""
         for child in self.children.values():
             child.kill()
+        self._forks.close()
         for house in self.houses.values():
             house.close()
 

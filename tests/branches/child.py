@@ -1,30 +1,53 @@
-"""A branch in a process of its own: `python -m tests.branches.child`.
+"""Branches in processes of their own: `python -m tests.branches.child` makes them by forking.
 
-Reads a line of JSON that says what it is, then commands, one a line, each with a number that its
-answer has too. It ends with its input: no branch outlives the tests.
+Loading a catalog takes seconds of a busy machine, so it is done once. On standard input, a socket,
+comes a packet of JSON for each branch with the descriptor of a socket, and its process id is
+the answer. On that socket the branch takes commands, a line of JSON each, with a number that the
+answer has too. Each process ends with its socket: none outlives the tests.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
-import sys
+import signal
+import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
+import chassis.outbox
+import chassis.replication.relay
 from tests.branches.rig import Faults, House, Link, Way
 
-_lock = threading.Lock()
+CLONE_NEWNET = 0x40000000
+Say = Callable[[dict[str, Any]], None]
 
 
 def main() -> None:
-    """Serve until the input ends."""
-    import chassis.outbox
-    import chassis.replication.relay
-
+    """Fork until the tests end."""
     chassis.replication.relay.POLL_SECONDS = 0.05
     chassis.outbox.CHECK_SECONDS = 0.5
-    told = json.loads(sys.stdin.readline())
+    # Nobody waits for those that end.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(fileno=0) as control:
+        while True:
+            packet, (*descriptors,), _, _ = socket.recv_fds(control, 1 << 16, 1)
+            if not packet:
+                return
+            if (pid := os.fork()) == 0:
+                control.close()
+                _serve(json.loads(packet), socket.socket(fileno=descriptors[0]))
+            os.close(descriptors[0])
+            control.send(str(pid).encode())
+
+
+def _serve(told: dict[str, Any], talk: socket.socket) -> None:
+    if told["namespace"]:
+        namespace = os.open(told["namespace"], os.O_RDONLY)
+        if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
     peers: dict[str, list[Any]] = told["peers"]
     links = {peer: Link(port, host) for peer, (host, port) in peers.items()} if told["bad"] else {}
     ways = links or {peer: Way(f"http://{host}:{port}") for peer, (host, port) in peers.items()}
@@ -32,15 +55,21 @@ def main() -> None:
     for link in links.values():
         link.faults = Faults(**told["faults"])
     house.deliver()
-    _say({"number": 0, "answer": os.getpid()})
-    for line in sys.stdin:
-        command = json.loads(line)
-        threading.Thread(target=_do, args=(house, links, command), daemon=True).start()
+    lock = threading.Lock()
+
+    def say(document: dict[str, Any]) -> None:
+        with lock:
+            talk.sendall(json.dumps(document).encode() + b"\n")
+
+    say({"number": 0, "answer": "serves"})
+    for line in talk.makefile("r"):
+        given = (house, links, json.loads(line), say)
+        threading.Thread(target=_do, args=given, daemon=True).start()
     # Whoever is in the middle of something is not waited for.
     os._exit(0)
 
 
-def _do(house: House, links: dict[str, Link], command: dict[str, Any]) -> None:
+def _do(house: House, links: dict[str, Link], command: dict[str, Any], say: Say) -> None:
     number, name, given = command["number"], command["command"], command["given"]
     try:
         answer: Any = None
@@ -55,15 +84,9 @@ def _do(house: House, links: dict[str, Link], command: dict[str, Any]) -> None:
             answer = sum(link.requests for link in links.values())
         elif name == "errors":
             answer = [repr(error) for error in house.errors]
-        _say({"number": number, "answer": answer})
+        say({"number": number, "answer": answer})
     except Exception as error:
-        _say({"number": number, "error": type(error).__name__, "said": str(error)[:300]})
-
-
-def _say(document: dict[str, Any]) -> None:
-    with _lock:
-        sys.stdout.write(json.dumps(document) + "\n")
-        sys.stdout.flush()
+        say({"number": number, "error": type(error).__name__, "said": str(error)[:300]})
 
 
 if __name__ == "__main__":

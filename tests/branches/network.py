@@ -56,9 +56,9 @@ class Network:
             _run("ip", "-n", space, "link", "set", "eth0", "up")
             self._iptables(name, "-L", "INPUT")
 
-    def inside(self, name: str) -> list[str]:
-        """The beginning of a command that runs where a branch is."""
-        return ["ip", "netns", "exec", self._spaces[name]]
+    def space(self, name: str) -> str:
+        """The file of a branch's namespace."""
+        return str(_FOLDER / self._spaces[name])
 
     def cut(self, one: str, other: str) -> None:
         """Drop every packet between two branches, both ways."""
@@ -81,7 +81,8 @@ class Network:
         return dropped
 
     def _iptables(self, name: str, *arguments: str) -> str:
-        return _run(*self.inside(name), "iptables", "--wait", "5", *arguments)
+        inside = ("ip", "netns", "exec", self._spaces[name])
+        return _run(*inside, "iptables", "--wait", "5", *arguments)
 
     def close(self) -> None:
         """Remove it; what still runs inside keeps its namespace until it ends."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from chassis.replication import state
+from chassis.replication.client import PeerAway, PeerClient
 from tests.branches.rig import Country, Faults, country
 from tests.postgres_server import PostgresServer
 from tests.shop import wait_until
@@ -47,6 +50,35 @@ def test_a_branch_that_is_cut_off_goes_on_and_catches_up(pair: Country) -> None:
     wait_until(lambda: filial.stock("BOLO", "matriz") == 6)
     wait_until(lambda: peer_status(matriz, "filial")["pending"] == 0)
     wait_until(lambda: peer_status(matriz, "filial")["breaker"] == "closed")
+
+
+def test_a_peer_that_takes_few_events_in_time_gets_few_at_a_time(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    send = PeerClient.send
+
+    def slow(self: PeerClient, data: bytes, *, seconds: float) -> dict[str, Any]:
+        tried.append(data.count(b'"specversion"'))
+        if tried[-1] > 10:
+            time.sleep(0.1)
+            raise PeerAway("no answer in time")
+        return send(self, data, seconds=seconds)
+
+    monkeypatch.setattr(PeerClient, "send", slow)
+    monkeypatch.setattr("chassis.replication.sink.SLOW_SECONDS", 0.09)
+    with country(postgres, "matriz", "filial", deliver=False) as found:
+        matriz, filial = found.houses["matriz"], found.houses["filial"]
+        for number in range(40):
+            matriz.product(f"P{number}", 10)
+
+        matriz.deliver()
+
+        wait_until(lambda: filial.rows("SELECT count(*) FROM products") == [(40,)])
+        wait_until(lambda: peer_status(matriz, "filial")["pending"] == 0)
+        assert matriz.errors == []
+    assert max(tried) > 80, "it begins with as many as it can"
+    assert sum(size > 10 for size in tried) < 12, "it has learned"
 
 
 def test_a_transfer_arrives_once_however_often_it_comes(pair: Country) -> None:

@@ -38,6 +38,7 @@ class Docker:
         self.containers: dict[str, dict[str, Any]] = {}
         self.commands: list[str] = []
         self.dies_before = ""
+        self.peers = ""
         self.dead = False
         self._numbers = itertools.count()
         # catalog-0, catalog-1, cart-2, orders-3, orders-worker-4, and then the others.
@@ -159,6 +160,7 @@ class Docker:
             node: {"image": "postgres", "environment": {"SCOPE": scope}}
             for node, scope in NODES.items()
         }
+        services["catalog"]["environment"] = {"PEERS": self.peers}
         return {"name": "feira", "services": services, "volumes": {}}
 
 
@@ -293,6 +295,35 @@ def test_a_restore_that_died_is_repeated_without_force(
     monkeypatch.setattr("local.compose_restore._put_back", lambda *_: None)
     compose_restore.restore(tmp_path, force=False)
     assert docker.volumes == {}
+
+
+@pytest.mark.parametrize(
+    ("peers", "closed"), [("filial=http://filial.branches:8080", True), ("", False)]
+)
+def test_a_branch_is_closed_before_anything_is_given_back_or_let_in(
+    docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, peers: str, closed: bool
+) -> None:
+    docker.peers = peers
+    steps: list[str] = []
+    run = docker.run
+
+    def noted(*words: str, seconds: float | None = None) -> int:
+        steps.append(" ".join(word for word in words if not word.startswith("--")))
+        return run(*words, seconds=seconds)
+
+    manifest = {"began_at": "now", "version": "1", "databases": {}}
+    monkeypatch.setattr(engine, "run", noted)
+    monkeypatch.setattr("local.backup_files.read", lambda *_: manifest)
+    monkeypatch.setattr("local.backup_files.prove_base_backup", lambda *_: {"postgres": "15"})
+    for step in ("_check_server", "_put_back"):
+        monkeypatch.setattr(f"local.compose_restore.{step}", lambda *_: None)
+    monkeypatch.setattr("local.compose_restore._data_volumes", list)
+    monkeypatch.setattr("local.compose_restore._reconcile", lambda *_: steps.append("reconcile"))
+    compose_restore.restore(tmp_path, force=False)
+    assert "catalog cart orders" in steps[-3 if closed else -2]
+    assert steps[-2:] == (
+        ["run catalog rejoin", "reconcile"] if closed else [steps[-2], "reconcile"]
+    )
 
 
 def test_what_is_deleted_with_everything_is_the_note_too(docker: Docker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,9 +16,12 @@ from chassis.clock import Clock, rfc3339
 from chassis.events import Event
 from chassis.ids import new_id
 from chassis.replication import door, state
-from chassis.replication.client import EpochIsOver, PeerClient, Refused
+from chassis.replication.client import EpochIsOver, PeerAway, PeerClient, Refused
 
 SECONDS = 5.0
+# Who cannot be reached at all fails sooner than this; what took longer was too much at once. A peer
+# takes a batch in one transaction, and its shoppers wait for the rows of it.
+SLOW_SECONDS = 1.5
 # Below the gateway's limit of 1 MiB, and few enough to be taken well within its patience.
 MOST_BYTES = 600_000
 MOST_EVENTS = 500
@@ -72,6 +76,8 @@ class PeerSink:
         self._clock = clock
         self._start = new_id()
         self._mark: dict[str, Any] = {}
+        # Events in a request; what a slow peer does not take in time it never would.
+        self._most = MOST_EVENTS
 
     def introduce(self) -> None:
         """Note this start, after asking the peer how far it heard of this branch.
@@ -109,12 +115,13 @@ class PeerSink:
         # Read before what is sent: never more than is written.
         self._mark = {"epoch": me.epoch, "start": self._start, "position": me.written}
         documents = (each | self._mark for each in self._prepare(events))
-        for chunk in _chunks(documents):
+        for chunk in _chunks(documents, self._most):
             position = self._hand_over(chunk, me)
         if position is None or position == after:
             position = self._hand_over([_encoded(self._ping(me) | self._mark)], me)
         if after is not None and position != after:
             raise DataLost(None)
+        self._most = min(MOST_EVENTS, self._most + 1 + self._most // 8)
         return position
 
     def _ping(self, me: state.Self) -> dict[str, Any]:
@@ -123,16 +130,21 @@ class PeerSink:
         return said.document()
 
     def _hand_over(self, chunk: list[bytes], me: state.Self) -> str:
+        began = time.monotonic()
         try:
             answer = self._client.send(b"[" + b",".join(chunk) + b"]", seconds=SECONDS)
         except EpochIsOver as over:
             raise self._set_back(over.known, me) from over
+        except PeerAway:
+            self._learn(len(chunk), time.monotonic() - began)
+            raise
         except Refused as refusal:
             if len(chunk) == 1:
                 self._park(json.loads(chunk[0]), str(refusal))
                 return self._hand_over([_encoded(self._ping(me) | self._mark)], me)
             # One of them is not to be had: each by itself, so that it does not stop the others.
             return [self._hand_over([each], me) for each in chunk][-1]
+        self._learn(len(chunk), time.monotonic() - began)
         by_id = {result["id"]: result for result in answer["results"]}
         for each in chunk if any(r["outcome"] == "refused" for r in by_id.values()) else ():
             document = json.loads(each)
@@ -143,6 +155,11 @@ class PeerSink:
         if said is None:  # nothing of this chunk was an event
             return self._hand_over([_encoded(self._ping(me) | self._mark)], me)
         return str(said["epoch"])
+
+    def _learn(self, events: int, seconds: float) -> None:
+        """Send a peer that was slow half as many events at a time."""
+        if seconds > SLOW_SECONDS:
+            self._most = max(1, events // 2)
 
     def _set_back(self, known: dict[str, Any], me: state.Self) -> SetBack:
         told = f"{self._client.name} has heard of {known}, this branch is at {me}"
@@ -172,12 +189,12 @@ def _encoded(document: dict[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _chunks(documents: Iterable[dict[str, Any]]) -> Iterator[list[bytes]]:
+def _chunks(documents: Iterable[dict[str, Any]], most: int) -> Iterator[list[bytes]]:
     chunk: list[bytes] = []
     size = 0
     for document in documents:
         encoded = _encoded(document)
-        if chunk and (size + len(encoded) > MOST_BYTES or len(chunk) == MOST_EVENTS):
+        if chunk and (size + len(encoded) > MOST_BYTES or len(chunk) == most):
             yield chunk
             chunk, size = [], 0
         chunk.append(encoded)
