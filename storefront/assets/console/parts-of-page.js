@@ -72,6 +72,7 @@ export async function quietly(act) {
 function explained(problem) {
   const known = `refused.${problem.kind}`;
   if (knows(known)) return t(known, { n: problem.document.lines?.[0]?.available });
+  if (problem.status === 401) return t("account.needed");
   const faults = problem.document.errors?.map((e) => `${e.field}: ${e.message}`).join("; ");
   return t("failed", { detail: faults ?? (problem.status ? problem.message : t("error.title")) });
 }
