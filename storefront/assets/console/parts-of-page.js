@@ -46,9 +46,17 @@ export function choice(label, name, options, value) {
 
 export const note = () => el("p", { class: "said", role: "alert" });
 
+/** Say that it worked. */
+export function done(place, text) {
+  place.textContent = text;
+  place.classList.add("fine");
+  announce(text);
+}
+
 /** Do something that the shop may refuse; says so in `place`. Whether it worked. */
 export async function attempt(place, act) {
   place.textContent = "";
+  place.classList.remove("fine");
   try {
     await act();
     return true;
