@@ -127,7 +127,7 @@ def test_what_is_off_sale_is_found_and_put_back(
     expect(visitor.page.get_by_text("Nenhum produto com esse nome.")).to_be_visible()
     visitor.page.get_by_label("Venda").select_option("off")
     visitor.page.get_by_role("link", name=product["name"]).click()
-    on_sale = visitor.page.get_by_label("À venda")
+    on_sale = visitor.page.get_by_role("checkbox", name="À venda")
     expect(on_sale).not_to_be_checked()
     on_sale.check()
     visitor.page.get_by_role("button", name="Guardar").click()

@@ -78,9 +78,16 @@ def test_hostile_names_are_inert_in_the_console(
     shop: Shop, operator: Account, visitor: Visitor
 ) -> None:
     product = shop.new_product()
+    order = shop.buy(shop.new_user(), (product["id"], 1))
     visitor.sign_in(operator, "/console")
-    visitor.page.route(re.compile(r"/api/(products|orders)"), poison)
-    for path in ("/console", "/console/products", f"/console/products/{product['id']}"):
+    visitor.page.route(re.compile(r"/api/(products|orders|stock-transfers)"), poison)
+    for path in (
+        "/console",
+        "/console/products",
+        f"/console/products/{product['id']}",
+        f"/console/orders/{order['id']}",
+        "/console/branches",
+    ):
         visitor.go(path)
         visitor.settle()
         is_inert_and_in_place(visitor)

@@ -1,10 +1,10 @@
 // The other branches, and stock that goes from one to another.
 
 import { call, read } from "../common/api.js";
-import { announce, el } from "../common/browser.js";
+import { el } from "../common/browser.js";
 import { number, t } from "../common/i18n.js";
 import { every } from "../common/live.js";
-import { attempt, choice, field, heading, more, note, quietly, shortly, state, table } from "./parts-of-page.js";
+import { attempt, choice, done, field, heading, more, note, quietly, shortly, state, table } from "./parts-of-page.js";
 import { peersIn } from "./peers.js";
 import * as transfers from "./transfer.js";
 
@@ -97,8 +97,7 @@ async function carryOn(page, body) {
   if (sent) {
     page.form.reset();
     page.hint.textContent = "";
-    page.said.textContent = t("transfer.done");
-    announce(t("transfer.done"));
+    done(page.said, t("transfer.done"));
   }
   await quietly(() => look(page));
 }

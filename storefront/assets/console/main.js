@@ -54,6 +54,7 @@ function drawHeader() {
   find("language").lang = languageNow() === "pt" ? "en" : "pt-BR";
   find("out").hidden = !user();
   find("who").textContent = user()?.name ?? "";
+  find("out").title = user()?.name ?? "";
   find("nav").hidden = !isOperator();
   find("users").hidden = user()?.role !== "admin";
 }

@@ -46,9 +46,17 @@ export function choice(label, name, options, value) {
 
 export const note = () => el("p", { class: "said", role: "alert" });
 
+/** Say that it worked. */
+export function done(place, text) {
+  place.textContent = text;
+  place.classList.add("fine");
+  announce(text);
+}
+
 /** Do something that the shop may refuse; says so in `place`. Whether it worked. */
 export async function attempt(place, act) {
   place.textContent = "";
+  place.classList.remove("fine");
   try {
     await act();
     return true;
@@ -72,6 +80,7 @@ export async function quietly(act) {
 function explained(problem) {
   const known = `refused.${problem.kind}`;
   if (knows(known)) return t(known, { n: problem.document.lines?.[0]?.available });
+  if (problem.status === 401) return t("account.needed");
   const faults = problem.document.errors?.map((e) => `${e.field}: ${e.message}`).join("; ");
   return t("failed", { detail: faults ?? (problem.status ? problem.message : t("error.title")) });
 }

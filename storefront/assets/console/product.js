@@ -1,11 +1,11 @@
 // One product: made, or edited on the version that was read (If-Match), with its stock beside it.
 
 import { call, read } from "../common/api.js";
-import { announce, el } from "../common/browser.js";
+import { el } from "../common/browser.js";
 import { knows, money, t } from "../common/i18n.js";
 import { go } from "../common/router.js";
 import { conflict } from "./conflict.js";
-import { attempt, choice, field, heading, note } from "./parts-of-page.js";
+import { attempt, choice, done, field, heading, note } from "./parts-of-page.js";
 import { centsOf, typed } from "./price.js";
 import { stockPanel } from "./stock.js";
 
@@ -88,7 +88,10 @@ function changes(form, product) {
 }
 
 async function save(page, wanted) {
-  if (!Object.keys(wanted).length) return;
+  if (!Object.keys(wanted).length) {
+    done(page.said, t("unchanged"));
+    return;
+  }
   await attempt(page.said, async () => {
     try {
       const headers = { "If-Match": page.etag };
@@ -104,8 +107,7 @@ function taken(page, answer) {
   page.product = answer.body;
   page.etag = answer.headers.get("ETag");
   draw(page);
-  page.said.textContent = t("saved");
-  announce(t("saved"));
+  done(page.said, t("saved"));
 }
 
 /** Somebody else's edit came first: both versions side by side, and the operator chooses. */

@@ -119,6 +119,10 @@ function drawActions(page) {
     for (const line of order.failure?.lines ?? []) actions.push(...remedies(page, line));
     actions.push(el("a", { class: "primary", href: "/checkout" }, t("order.retry")));
   }
+  // What is the same is left alone: the keyboard may be on it.
+  const offered = [order.version, ...actions.map((each) => each.textContent)].join("\n");
+  if (page.offered === offered) return;
+  page.offered = offered;
   part(page.root, "actions").replaceChildren(...actions);
 }
 

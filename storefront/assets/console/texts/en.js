@@ -13,6 +13,7 @@ export default {
   "console.forbidden": "This account does not work at the counter.",
   "save": "Save",
   "saved": "Saved.",
+  "unchanged": "Nothing has changed.",
   "none": "Nothing here.",
   "more": "Show more",
   "failed": "That did not work: {detail}",
@@ -64,7 +65,7 @@ export default {
   "stock.title": "Stock", "stock.delta": "Difference", "stock.reason": "Reason",
   "stock.adjust": "Adjust", "stock.now": "{n} now",
   "movements.title": "Movements", "movements.when": "When", "movements.delta": "Difference",
-  "movements.kind": "Kind", "movements.reference": "Reason or order",
+  "movements.kind": "Kind", "movements.reference": "Reason",
   "kind.supply": "supply", "kind.adjust": "adjustment", "kind.reserve": "reservation",
   "kind.release": "release", "kind.return": "return", "kind.transfer": "transfer",
 

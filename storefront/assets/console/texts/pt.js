@@ -13,6 +13,7 @@ export default {
   "console.forbidden": "Esta conta não trabalha no balcão.",
   "save": "Guardar",
   "saved": "Guardado.",
+  "unchanged": "Nada mudou.",
   "none": "Nada por aqui.",
   "more": "Mostrar mais",
   "failed": "Não deu certo: {detail}",
@@ -64,7 +65,7 @@ export default {
   "stock.title": "Estoque", "stock.delta": "Diferença", "stock.reason": "Motivo",
   "stock.adjust": "Acertar", "stock.now": "{n} agora",
   "movements.title": "Movimentos", "movements.when": "Quando", "movements.delta": "Diferença",
-  "movements.kind": "Tipo", "movements.reference": "Motivo ou pedido",
+  "movements.kind": "Tipo", "movements.reference": "Motivo",
   "kind.supply": "entrada", "kind.adjust": "acerto", "kind.reserve": "reserva",
   "kind.release": "devolução", "kind.return": "retorno", "kind.transfer": "transferência",
 
