@@ -16,7 +16,7 @@ DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile pos
 
 .DEFAULT_GOAL := help
 .PHONY: help run branches demo-branches stop status logs test test-browser race controls lint audit \
-	drill bench load lock venv dev-venv \
+	drill bench load report lock venv dev-venv \
 	python up down upgrade backup restore test-docker
 
 help: ## List the commands
@@ -81,6 +81,10 @@ load: python ## Put shoppers on a running shop with locust's web page (HEADLESS=
 	@$(PYTHON) local/install.py requirements/local.txt requirements/load.txt
 	@exec $(VENV)/python -m loadtests.load $(if $(HEADLESS),--headless) $(foreach name,HOST USERS RATE TIME THINK THRESHOLDS,$(call option,$(name)))
 
+report: dev-venv ## Measure all of this, draw it, and set it beside the report before, in about 8 minutes (DOCKER=1: in containers; ONLY=faults,...; LANG_REPORT=en)
+	@exec $(VENV)/python -m loadtests.report $(if $(call yes,DOCKER),--on compose) \
+		$(if $(LANG_REPORT),--language '$(LANG_REPORT)') $(foreach name,ONLY AGAIN,$(call option,$(name)))
+
 lint: dev-venv ## Check style, types, who may import whom, and the Dockerfiles
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
@@ -103,7 +107,7 @@ lock: venv ## Renew the locks in requirements/ from pyproject.toml (OPTIONS=--up
 	$(COMPILE) --extra local -c requirements/services.txt -o requirements/local.txt pyproject.toml
 	$(COMPILE) --extra local --extra load -c requirements/local.txt -o requirements/load.txt \
 		pyproject.toml
-	$(COMPILE) --extra local --extra load --extra kafka --extra dev -c requirements/load.txt \
+	$(COMPILE) --extra local --extra load --extra report --extra kafka --extra dev -c requirements/load.txt \
 		-o requirements/dev.txt pyproject.toml
 	$(COMPILE) --extra browser -c requirements/dev.txt -o requirements/browser.txt pyproject.toml
 	$(COMPILE) -c requirements/local.txt -o postgres/requirements.txt postgres/requirements.in

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 
 from local.http_call import call
 from local.secrets import secrets_file
 from local.settings import REPOSITORY, inherited_environment, read_settings
 
 PASSWORD = "DEMO_PASSWORD"
+REPORTS = REPOSITORY / "reports"
 
 
 def main() -> int:
@@ -22,6 +25,7 @@ def main() -> int:
     if reason:
         print(f"error: {options.host} {reason}; `make run` starts a shop", file=sys.stderr)
         return 1
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py"]
     command += ["--host", options.host, "-u", str(options.users), "-r", str(options.rate)]
     command += ["--stop-timeout", "10", "--think", str(options.think)]
@@ -29,6 +33,7 @@ def main() -> int:
         command += ["--thresholds", options.thresholds]
     if options.headless:
         command += ["--headless", "--only-summary", "-t", options.time, "-L", "WARNING"]
+        command += ["--csv", str(options.out), "--html", f"{options.out}.html"]
     else:
         command += ["--web-host", "127.0.0.1", "--web-port", str(options.web_port)]
         print(f"Open http://localhost:{options.web_port}/ and press Start; Ctrl-C ends it.")
@@ -73,6 +78,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--time", default="60s", help="such as 90s, 10m; headless only")
     parser.add_argument("--think", type=float, default=1.0, help="factor of all think times")
     parser.add_argument("--thresholds", default="", help="a file beside thresholds.toml")
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    text = "how the files of CSV and HTML begin; headless only"
+    parser.add_argument("--out", type=Path, default=REPORTS / f"load-{stamp}", help=text)
     parser.add_argument("--web-port", type=int, default=8089)
     options = parser.parse_args()
     options.host = options.host.rstrip("/")

@@ -22,6 +22,7 @@ from loadtests.bench.figures import percentile
 from loadtests.bench.flows import FLOWS, Answer, Flow, WrongAnswer
 
 RECEIVE_BYTES = 1 << 18
+SHARES = (50, 66, 75, 80, 90, 95, 98, 99, 100)
 SILENCE_SECONDS = 30.0
 
 
@@ -91,6 +92,7 @@ class Load:
         """The line that is answered; p50 and p99 are in milliseconds, None without a success."""
         ordered = sorted(self.latencies)
         shares = {"p50": 0.5, "p99": 0.99}
+        every = {share: percentile(ordered, share / 100) / 1e6 for share in SHARES if ordered}
         return {
             "count": len(ordered),
             "wrong": len(self.wrong),
@@ -98,6 +100,8 @@ class Load:
             "seconds": self.seconds,
             "cpu_seconds": self.cpu_seconds,
             **{k: percentile(ordered, v) / 1e6 if ordered else None for k, v in shares.items()},
+            "mean": sum(ordered) / len(ordered) / 1e6 if ordered else None,
+            "percentiles": every,
         }
 
 
@@ -110,10 +114,17 @@ class Driver:
         self._address = address
         self._makers = makers
         self._end = 0
+        self._left = 0
         self.load = Load()
 
-    def run(self, seconds: float) -> Load:
-        """Flows begun before the end are finished, so that every request was a whole one."""
+    def run(self, seconds: float, count: int = sys.maxsize) -> Load:
+        """Flows begun before the end are finished, so that every request was a whole one.
+
+        Args:
+            seconds: after which no flow begins.
+            count: of flows; when so many have begun, none begins either.
+        """
+        self._left = count
         began, cpu = time.perf_counter_ns(), time.process_time()
         self._end = began + int(seconds * 1e9)
         try:
@@ -127,10 +138,10 @@ class Driver:
         return self.load
 
     def _drive(self) -> None:
-        for maker in self._makers:
+        for maker in self._makers[: self._left]:
             connection = _Connection(self._address, maker())
             self._open(connection)
-            connection.begin()
+            self._begin(connection)
         while self._connections:
             ready = self._poller.poll(SILENCE_SECONDS)
             if not ready:
@@ -170,21 +181,26 @@ class Driver:
             self.load.latencies.append(time.perf_counter_ns() - connection.began)
         except WrongAnswer as error:
             self.load.wrong.append(str(error))
-        if time.perf_counter_ns() < self._end:
-            connection.begin()
+        if time.perf_counter_ns() < self._end and self._left > 0:
+            self._begin(connection)
         else:
             self._close(connection)
 
+    def _begin(self, connection: _Connection) -> None:
+        self._left -= 1
+        connection.begin()
+
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Do one job: {flow, host, port, clients, seconds, data}; see `flows` for the data."""
+    """Do one job: {flow, host, port, clients, seconds, data, count?}; see `flows` for the data."""
     make = FLOWS[job["flow"]]
 
     def maker(number: int) -> Callable[[], Iterator[Flow]]:
         return lambda: make(job["data"], number)
 
     makers = [maker(number) for number in range(job["clients"])]
-    return Driver((job["host"], job["port"]), makers).run(job["seconds"]).document()
+    driver = Driver((job["host"], job["port"]), makers)
+    return driver.run(job["seconds"], job.get("count", sys.maxsize)).document()
 
 
 def main() -> None:

@@ -22,9 +22,10 @@ from loadtests.bench import cpu, pgbench
 from loadtests.bench.layers import shares
 from loadtests.bench.measure import Client, Measurement, Meter, Setting, measure, roots_of
 from loadtests.bench.report import number
-from loadtests.bench.run import PRODUCTS, own_stack
+from loadtests.bench.run import PRODUCTS
 from loadtests.bench.scenarios import GATEWAY, scenarios
 from loadtests.bench.shop import Shop
+from loadtests.own_stack import own_stack
 from local.errors import StackError
 from local.progress import Progress
 from local.report import show_failure
@@ -51,7 +52,7 @@ def main() -> int:
         print("error: py-spy is not installed: run `make dev-venv`", file=sys.stderr)
         return 1
     try:
-        with own_stack(progress) as stack:
+        with own_stack("bench", progress) as stack:
             _profile(stack, progress, options.time, options.clients)
     except StackError as error:
         show_failure(progress.console, error)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,29 +14,19 @@ from loadtests.bench.measure import OWN, Client, Meter, Setting, measure, roots_
 from loadtests.bench.results import Idle, Results, machine
 from loadtests.bench.scenarios import GATEWAY, Scenario, chosen, scenarios
 from loadtests.bench.shop import Shop
-from local.errors import StackError
+from loadtests.own_stack import own_stack
 from local.memory import pss_bytes
 from local.progress import Progress as Steps
 from local.progress import Silent
-from local.settings import REPOSITORY, read_settings
+from local.settings import REPOSITORY
 from local.stack import Stack
 from local.web import free_ports
 
-HOME = REPOSITORY / ".feira-bench"
 REPORTS = REPOSITORY / "reports"
 IDLE_SECONDS = 5.0
 WARM_UP_SECONDS = 1.0
 # So many that buyers seldom wait for each other.
 PRODUCTS = 100
-# All requests come from one address; every other setting is what `make run` has.
-RATES = {
-    "rate_per_second": 1_000_000,
-    "rate_burst": 100_000,
-    "login_rate_per_minute": 100_000,
-    "login_burst": 10_000,
-    "account_rate_per_minute": 100_000,
-    "account_burst": 10_000,
-}
 
 
 @dataclass(frozen=True)
@@ -57,7 +44,7 @@ def run(options: Options, steps: Steps) -> Results:
 
     Raises StackError when it cannot be started or does not answer.
     """
-    with own_stack(steps) as stack:
+    with own_stack("bench", steps) as stack:
         with steps.step(f"Measured the stack at rest for {IDLE_SECONDS:g} s"):
             idle = measure_idle(stack)
         results = measure_all(stack, options, steps)
@@ -104,28 +91,6 @@ def _rounds(at: Setting, wanted: list[Scenario], options: Options, results: Resu
                 if number:
                     results.measurements.append(measurement)
                 progress.advance(bar)
-
-
-@contextmanager
-def own_stack(steps: Steps) -> Iterator[Stack]:
-    """A stack with real settings in a fresh home, for one benchmark at a time in this clone."""
-    HOME.mkdir(exist_ok=True)
-    with (HOME.parent / ".feira-bench.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StackError("another benchmark of this clone is under way") from None
-        # Only now: what is here was left by one that was killed.
-        Stack(read_settings(feira_home=HOME)).down()
-        shutil.rmtree(HOME, ignore_errors=True)
-        stack = Stack(read_settings(feira_home=HOME, **RATES, **free_ports()), steps)
-        try:
-            stack.up()
-            yield stack
-        finally:
-            stack.progress = Silent()
-            stack.down()
-            shutil.rmtree(HOME, ignore_errors=True)
 
 
 def measure_idle(stack: Stack) -> Idle:

@@ -1,0 +1,1 @@
+"""The chapters of a report, each measured by a function `run(place, say)`."""

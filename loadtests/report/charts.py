@@ -1,0 +1,80 @@
+"""Charts as SVG that a page may hold: its colours are the page's, so both themes can be read."""
+
+from __future__ import annotations
+
+import pygal
+from pygal.style import Style
+
+from loadtests.report.document import Chart
+from loadtests.report.wording import Wording
+
+# Small, for on a phone a chart is as wide as the screen and its letters shrink with it.
+_WIDTH, _HEIGHT = 460, 300
+_COLOURS = tuple(f"var(--series-{number})" for number in range(1, 7))
+_STYLE = Style(
+    background="transparent",
+    plot_background="transparent",
+    foreground="var(--soft)",
+    foreground_strong="var(--text)",
+    foreground_subtle="var(--line)",
+    guide_stroke_color="var(--line)",
+    major_guide_stroke_color="var(--line)",
+    guide_stroke_dasharray="none",
+    major_guide_stroke_dasharray="none",
+    colors=_COLOURS,
+    value_colors=("var(--text)",) * len(_COLOURS),
+    font_family="inherit",
+    label_font_size=13,
+    major_label_font_size=13,
+    value_font_size=12,
+    legend_font_size=13,
+    title_font_size=13,
+    no_data_font_size=16,
+    opacity="1",
+    opacity_hover="1",
+    stroke_width=2.5,
+    transition="0s",
+)
+
+
+def svg(chart: Chart, wording: Wording) -> str:
+    """The chart as an `svg` element without scripts; its title is for the page to give."""
+    options = {
+        "width": _WIDTH,
+        "height": _HEIGHT,
+        "style": _STYLE,
+        "js": (),
+        "disable_xml_declaration": True,
+        "legend_at_bottom": True,
+        "legend_at_bottom_columns": 1 if _long(chart, wording) else 3,
+        "legend_box_size": 11,
+        "truncate_legend": -1,
+        "truncate_label": -1,
+        "show_legend": len(chart.series) > 1,
+        "x_title": wording.say(chart.x),
+        "y_title": wording.say(chart.y),
+        "formatter": wording.number,
+        "range": None if chart.kind == "lines" else (0, _most(chart)),
+        "margin": 8,
+        "no_data_text": "-",
+        "tooltip_border_radius": 3,
+        "max_scale": 8,
+    }
+    if chart.kind == "lines":
+        drawn = pygal.XY(include_x_axis=False, dots_size=2.5, **options)
+        drawn.x_value_formatter = wording.number
+    else:
+        drawn = pygal.Bar(print_values=len(chart.labels) <= 4, **options)
+        drawn.x_labels = [wording.say(label) for label in chart.labels]
+    for name, values in chart.series:
+        drawn.add(wording.say(name), values)
+    return str(drawn.render(is_unicode=True))
+
+
+def _long(chart: Chart, wording: Wording) -> bool:
+    return any(len(wording.say(name)) > 16 for name, _ in chart.series)
+
+
+def _most(chart: Chart) -> float:
+    """A little above the highest bar, so that its number has room."""
+    return 1.12 * max((value or 0 for _, values in chart.series for value in values), default=1)

@@ -1,0 +1,106 @@
+"""A Compose project of the report's own: the images of `make up`, other ports, other volumes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from loadtests.bench import cpu
+from loadtests.drills.compose_rig import ComposeRig
+from loadtests.own_stack import RATES
+from local.errors import StackError
+from local.settings import REPOSITORY, inherited_environment
+from local.web import free_ports
+
+PROJECT = "feira-report"
+_GROUPS = {"gateway": "nginx", "catalog-db": "Postgres", "orders-db": "Postgres"}
+_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Project:
+    """Docker, with the environment that names this project."""
+
+    environment: dict[str, str]
+
+    def run(self, *command: str) -> str:
+        """What a command prints. Raises StackError with its last line if it fails."""
+        try:
+            done = subprocess.run(
+                command,
+                cwd=REPOSITORY,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_SECONDS,
+            )
+        except FileNotFoundError:
+            raise StackError(f"{command[0]} is not installed") from None
+        except subprocess.TimeoutExpired:
+            raise StackError(f"`{' '.join(command[:4])}` took more than {_SECONDS} s") from None
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise StackError(f"`{' '.join(command[:4])}` failed: {reason}")
+        return done.stdout
+
+
+@contextmanager
+def own_project(services: dict[str, str]) -> Iterator[Project]:
+    """Start it; it is removed afterwards, with its data. Raises StackError."""
+    ports = free_ports()
+    chosen = {"COMPOSE_PROJECT_NAME": PROJECT, "CONNECTIONS_PER_ADDRESS": "4096"}
+    chosen |= {"PORT": str(ports["port"]), "TLS_PORT": str(ports["tls_port"])}
+    limits = {name.upper(): str(value) for name, value in RATES.items()}
+    project = Project(inherited_environment() | services | limits | chosen)
+    compose = (sys.executable, "-m", "local.compose")
+    try:
+        project.run(*compose, "up")
+        yield project
+    finally:
+        project.run(*compose, "down", "--volumes")
+
+
+class ComposePlace:
+    """The project as a report uses it."""
+
+    name = "compose"
+    # Only the gateway publishes a port.
+    catalog_url: str | None = None
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        rig = self.rig()
+        self.url, self.admin = rig.url, rig.admin
+
+    def rig(self) -> ComposeRig:
+        """By Docker."""
+        return ComposeRig(environment=self._project.environment)
+
+    def scale(self, service: str, instances: int) -> None:
+        """As an operator would; nothing else is touched."""
+        options = ("up", "--detach", "--no-build", "--no-deps", "--no-recreate", "--wait")
+        count = f"--scale={service}={instances}"
+        self._project.run("docker", "compose", *options, count, service)
+
+    def cpu_seconds(self) -> dict[str, float] | None:
+        """Of the containers' processes, if they run on this machine's kernel."""
+        ids = self._project.run("docker", "compose", "ps", "--quiet").split()
+        found = json.loads(self._project.run("docker", "inspect", *ids))
+        label = "com.docker.compose.service"
+        roots = {int(each["State"]["Pid"]): each["Config"]["Labels"][label] for each in found}
+        table = cpu.processes()
+        if not roots.keys() <= {process.pid for process in table}:
+            return None
+        groups: dict[str, float] = {}
+        for name, seconds in cpu.attribute(table, roots).items():
+            starts = (group for start, group in _GROUPS.items() if name.startswith(start))
+            group = next(starts, cpu.group_of(name))
+            groups[group] = groups.get(group, 0.0) + seconds
+        return groups

@@ -1,0 +1,144 @@
+"""The embedded stack as a report uses it: also with more instances than `make run` starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from loadtests.bench import cpu
+from loadtests.bench.measure import roots_of
+from loadtests.drills.embedded_rig import EmbeddedRig
+from local import gateway
+from local.errors import StackError
+from local.http_call import call
+from local.launch import PROCESS, STACK
+from local.services import MICROSERVICES
+from local.settings import REPOSITORY, inherited_environment
+from local.stack import Stack
+from local.templates import render
+from local.web import free_ports
+
+_USUAL = {"catalog": ("catalog-1", "catalog-2"), "cart": ("cart",), "orders": ("orders",)}
+_SECONDS = 30.0
+
+
+class EmbeddedPlace:
+    """A stack that runs in this machine's processes."""
+
+    name = "embedded"
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.url = f"http://127.0.0.1:{stack.settings.port}"
+        self.admin = (stack.settings.admin_email, stack.secrets.admin_password)
+        self.catalog_url: str | None = stack.services.url("catalog-1")
+        self._more: dict[str, list[tuple[subprocess.Popen[bytes], int]]] = {}
+        self._ports = iter(free_ports().values())
+
+    def rig(self) -> EmbeddedRig:
+        """By signals."""
+        return EmbeddedRig(self.stack)
+
+    def scale(self, service: str, instances: int) -> None:
+        """Start what is missing beside the stack, and tell the gateway whom to ask."""
+        usual = [self.stack.services.ports[name] for name in _USUAL[service]]
+        more = self._more.setdefault(service, [])
+        while len(usual) + len(more) < instances:
+            more.append(self._start(service, len(usual) + len(more) + 1))
+        ports = [*usual, *(port for _, port in more)][:instances]
+        self._ask(service, ports)
+        while len(usual) + len(more) > max(instances, len(usual)):
+            _end(more.pop()[0])
+
+    def cpu_seconds(self) -> dict[str, float] | None:
+        """From /proc."""
+        roots = roots_of(self.stack)
+        for service, more in self._more.items():
+            roots |= {running.pid: f"{service}-more" for running, _ in more}
+        spent = cpu.attribute(cpu.processes(), roots)
+        groups: dict[str, float] = {}
+        for name, seconds in spent.items():
+            groups[cpu.group_of(name)] = groups.get(cpu.group_of(name), 0.0) + seconds
+        return groups
+
+    def close(self) -> None:
+        """End what was started beside the stack."""
+        for more in self._more.values():
+            while more:
+                _end(more.pop()[0])
+
+    def _start(self, service: str, number: int) -> tuple[subprocess.Popen[bytes], int]:
+        """One more instance, with what the others are told."""
+        name, port = f"{service}-{number}", next(self._ports)
+        settings = self.stack.settings
+        environment = self.stack.services.environment(service, name)
+        marks = {STACK: str(settings.feira_home), PROCESS: name, "BIND": f"127.0.0.1:{port}"}
+        configuration = str(MICROSERVICES / "gunicorn.conf.py")
+        log = settings.logs / f"{name}.log"
+        with log.open("wb") as output:
+            running = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "gunicorn",
+                    "-c",
+                    configuration,
+                    f"{service}.app:create_app()",
+                ],
+                cwd=REPOSITORY,
+                env=inherited_environment() | environment | marks,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _wait_ready(running, name, f"http://127.0.0.1:{port}/ready", log)
+        return running, port
+
+    def _ask(self, service: str, ports: list[int]) -> None:
+        """Reload the gateway with these instances; its old workers end what they have."""
+        settings = self.stack.settings
+        servers = " ".join(
+            f"server 127.0.0.1:{port} max_fails=10 fail_timeout=1s;" for port in ports
+        )
+        values = gateway.placeholders(settings) | {f"{service.upper()}_SERVERS": servers}
+        template = (gateway.NGINX / "nginx.conf.template").read_text("utf-8")
+        path = settings.run / gateway.NAME / "nginx.conf"
+        path.write_text(render(template, values, gateway.NAME), "utf-8")
+        master = psutil.Process(self.stack.pid(gateway.NAME))
+        before = {child.pid for child in master.children()}
+        os.kill(master.pid, signal.SIGHUP)
+        limit = time.monotonic() + _SECONDS
+        while not {child.pid for child in master.children()} - before:
+            if time.monotonic() > limit:
+                raise StackError("does not take its new configuration", process=gateway.NAME)
+            time.sleep(0.05)
+
+
+def _wait_ready(running: subprocess.Popen[bytes], name: str, url: str, log: Path) -> None:
+    limit = time.monotonic() + _SECONDS
+    while True:
+        try:
+            if call("GET", url, timeout=2).status == 200:
+                return
+        except OSError:
+            pass
+        if running.poll() is not None or time.monotonic() > limit:
+            _end(running)
+            raise StackError("does not serve", process=name, log=log)
+        time.sleep(0.05)
+
+
+def _end(running: subprocess.Popen[bytes]) -> None:
+    running.terminate()
+    try:
+        running.wait(timeout=25)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.wait()

@@ -1,0 +1,73 @@
+"""The chapters of a report, in order: what each is for, how long it takes, and what measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from loadtests.report.chapters import concurrency, functional
+from loadtests.report.document import Chapter, Words
+from loadtests.report.place import Place, Say
+from local.errors import StackError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One chapter to be.
+
+    Attributes:
+        source: the section of the source report that it fills.
+        seconds: what it takes on two cores.
+        measure: fills the chapter in; on a place that was started for the report.
+        alone: the same for a chapter that starts what it needs itself.
+    """
+
+    name: str
+    title: Words
+    aim: Words
+    seconds: float
+    source: str = ""
+    measure: Callable[[Place, Chapter, Say], None] | None = None
+    alone: Callable[[Chapter, Say], None] | None = None
+
+    def chapter(self) -> Chapter:
+        """An empty one."""
+        command = f"make report ONLY={self.name}"
+        return Chapter(self.name, self.title, self.aim, self.source, commands=[command])
+
+
+PLANS = (
+    Plan(
+        "functional",
+        Words("Teste de funcionalidade", "Functional test"),
+        Words("validar o fluxo completo de compra", "prove the whole flow of a purchase"),
+        seconds=3,
+        source="5.2",
+        measure=functional.run,
+    ),
+    Plan(
+        "concurrency",
+        Words("Teste de concorrência", "Concurrency test"),
+        Words(
+            "100 usuários simultâneos, 1.000 requisições na lista de produtos; depois 100 clientes"
+            " que navegam e compram",
+            "100 users at once, 1,000 requests for the product list; then 100 shoppers who look"
+            " around and buy",
+        ),
+        seconds=45,
+        source="5.3",
+        measure=concurrency.run,
+    ),
+)
+NAMES = tuple(plan.name for plan in PLANS)
+
+
+def chosen(names: Sequence[str]) -> list[Plan]:
+    """Those that are named, in the order of a report; all when none is.
+
+    Raises StackError naming what there is not.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise StackError(f"there is no chapter {name}; there are {', '.join(NAMES)}")
+    return [plan for plan in PLANS if not names or plan.name in names]
