@@ -27,7 +27,6 @@ _STYLE = Style(
     label_font_size=13,
     major_label_font_size=13,
     value_font_size=12,
-    legend_font_size=13,
     title_font_size=13,
     no_data_font_size=16,
     opacity="1",
@@ -45,19 +44,14 @@ def svg(chart: Chart, wording: Wording) -> str:
         "style": _STYLE,
         "js": (),
         "disable_xml_declaration": True,
-        "legend_at_bottom": True,
-        "legend_at_bottom_columns": 1 if _long(chart, wording) else 3,
-        "legend_box_size": 11,
-        "truncate_legend": -1,
-        "truncate_label": -1,
-        "show_legend": len(chart.series) > 1,
+        # The page has a legend of its own, which may wrap.
+        "show_legend": False,
         "x_title": wording.say(chart.x),
         "y_title": wording.say(chart.y),
-        "formatter": wording.number,
+        "value_formatter": wording.number,
         "range": None if chart.kind == "lines" else (0, _most(chart)),
         "margin": 8,
         "no_data_text": "-",
-        "tooltip_border_radius": 3,
         "max_scale": 8,
     }
     if chart.kind == "lines":
@@ -69,10 +63,6 @@ def svg(chart: Chart, wording: Wording) -> str:
     for name, values in chart.series:
         drawn.add(wording.say(name), values)
     return str(drawn.render(is_unicode=True))
-
-
-def _long(chart: Chart, wording: Wording) -> bool:
-    return any(len(wording.say(name)) > 16 for name, _ in chart.series)
 
 
 def _most(chart: Chart) -> float:

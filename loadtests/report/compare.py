@@ -9,7 +9,7 @@ from pathlib import Path
 from loadtests.report.document import Chapter, Document, Figure, read
 
 SLOWER, FASTER, SAME, NEW = "slower", "faster", "same", "new"
-# Load of the machine by others, per core, above which nothing is said to be slower.
+# The load average per core, before anything was started, above which others disturb what is measured.
 BUSY = 1.0
 
 

@@ -67,7 +67,7 @@ def page(template: str, document: Document, before: Document | None, language: s
         slower=[each for each in compared if each.verdict == SLOWER],
         verdict=lambda each: wording.say(_VERDICTS[each.verdict]),
         change=lambda each: _change(each, wording),
-        busy=max(document.load, default=0.0) > BUSY * document.machine["cores"],
+        busy=document.load[0] > BUSY * document.machine["cores"],
         when=_when,
     )
 

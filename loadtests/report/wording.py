@@ -33,12 +33,12 @@ class Wording:
 
     def number(self, value: float) -> str:
         """Whole numbers as they are, others with three digits that count."""
-        if isinstance(value, int) or abs(value) >= 100:
+        if value == int(value) or abs(value) >= 100:
             text = f"{value:,.0f}"
         elif abs(value) >= 10:
             text = f"{value:.1f}"
         else:
-            text = f"{value:.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.4f}"
+            text = f"{value:.2f}" if abs(value) >= 0.01 else f"{value:.4f}"
         if self.language == "pt":
             text = text.translate(str.maketrans(",.", ".,"))
         return text
