@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from local import branches
@@ -14,9 +15,9 @@ from local.branches import stacks
 from local.errors import StackError
 from local.http_call import Answer, call
 from local.process import Stage
-from local.progress import Progress
+from local.progress import Progress, Silent
 from local.report import CUSTOMER_EMAIL, OPERATOR_EMAIL
-from local.settings import read_settings
+from local.settings import Settings, read_settings
 from local.stack import Stack
 
 _TIMEOUT = 20.0
@@ -104,21 +105,34 @@ class Client:
         return sum(status[each]["peers"][peer]["pending"] or 0 for each in ("catalog", "orders"))
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What one scenario came to: its name, and what was counted and seen in it."""
+
+    name: str
+    facts: dict[str, Any]
+
+
 def run() -> int:
     """Play the scenarios on the branches that run here, or on two that are started for it."""
-    progress = Progress()
-    with _two_branches(progress) as (one, other):
-        here, there = Client(one), Client(other)
-        _last_unit(progress, here)
-        _cut_off(progress, here, there, other)
-        _forged(progress, here, there)
-        _transfer(progress, here, there)
+    play(Progress(), read_settings())
     return 0
 
 
+def play(progress: Silent, base: Settings) -> list[Scene]:
+    """Play them on the branches of this home. Raises StackError at what must not be."""
+    with _two_branches(progress, base) as (one, other):
+        here, there = Client(one), Client(other)
+        return [
+            _last_unit(progress, here),
+            _cut_off(progress, here, there, other),
+            _forged(progress, here, there),
+            _transfer(progress, here, there),
+        ]
+
+
 @contextmanager
-def _two_branches(progress: Progress) -> Iterator[tuple[Stack, Stack]]:
-    base = read_settings()
+def _two_branches(progress: Silent, base: Settings) -> Iterator[tuple[Stack, Stack]]:
     running = branches.open_ones(base)
     if len(running) == 1:
         raise StackError("one branch alone runs here: the demo needs two")
@@ -139,7 +153,7 @@ def _two_branches(progress: Progress) -> Iterator[tuple[Stack, Stack]]:
             stack.down()
 
 
-def _last_unit(progress: Progress, here: Client) -> None:
+def _last_unit(progress: Silent, here: Client) -> Scene:
     progress.say("\n1. Two customers of one branch order the last unit at the same moment.")
     product = here.new_product(stock=1)
     carts = []
@@ -150,11 +164,13 @@ def _last_unit(progress: Progress, here: Client) -> None:
         carts.append(cart)
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(here.checkout, carts))
-    progress.say(f"   answers: {answers[0]} and {answers[1]}; stock {here.seen(product['sku'])}")
+    stock = here.seen(product["sku"])
+    progress.say(f"   answers: {answers[0]} and {answers[1]}; stock {stock}")
     _must(answers == [201, 409], "one of them must get it, and one must not")
+    return Scene("last-unit", {"answers": answers, "stock": stock})
 
 
-def _cut_off(progress: Progress, here: Client, there: Client, other: Stack) -> None:
+def _cut_off(progress: Silent, here: Client, there: Client, other: Stack) -> Scene:
     progress.say(f"\n2. {there.name} is stopped. {here.name} goes on selling.")
     product = here.new_product(stock=10)
     sku = product["sku"]
@@ -175,10 +191,13 @@ def _cut_off(progress: Progress, here: Client, there: Client, other: Stack) -> N
     progress.say(f"   {there.name} is started again")
     _wait(lambda: here.pending(there.name) == 0, "the queue drains")
     _wait(lambda: there.seen(sku) == here.seen(sku), "both branches agree")
+    seconds, mine, theirs = time.monotonic() - began, here.seen(sku), there.seen(sku)
     progress.say(
-        f"   the queue is empty after {time.monotonic() - began:.1f} s; {here.name} sees"
-        f" {here.seen(sku)}, {there.name} sees {there.seen(sku)}"
+        f"   the queue is empty after {seconds:.1f} s; {here.name} sees"
+        f" {mine}, {there.name} sees {theirs}"
     )
+    facts = {"sold": sold, "pending": pending, "seconds": seconds, "here": mine, "there": theirs}
+    return Scene("cut-off", facts)
 
 
 def _services(stack: Stack) -> list[str]:
@@ -196,7 +215,7 @@ def _answers(client: Client) -> bool:
         return False
 
 
-def _forged(progress: Progress, here: Client, there: Client) -> None:
+def _forged(progress: Silent, here: Client, there: Client) -> Scene:
     progress.say(f"\n3. Somebody tells {here.name} that {there.name} has 999 units.")
     product = here.new_product(stock=3)
     event = {
@@ -219,15 +238,19 @@ def _forged(progress: Progress, here: Client, there: Client) -> None:
         },
         "with a guessed token": {"X-Replica-Token": uuid.uuid4().hex},
     }
+    answers = []
     for how, headers in tries.items():
         status = here.call("POST", "/replica/event", event, headers).status
         progress.say(f"   {how}: {status}")
         _must(status in (401, 403), "a forged event must be refused")
-    progress.say(f"   stock before {before}, after {here.seen(product['sku'])}")
-    _must(here.seen(product["sku"]).get(there.name) != 999, "nothing may change")
+        answers.append(status)
+    after = here.seen(product["sku"])
+    progress.say(f"   stock before {before}, after {after}")
+    _must(after.get(there.name) != 999, "nothing may change")
+    return Scene("forged", {"answers": answers, "before": before, "after": after})
 
 
-def _transfer(progress: Progress, here: Client, there: Client) -> None:
+def _transfer(progress: Silent, here: Client, there: Client) -> Scene:
     progress.say(f"\n4. {here.name} sends 4 of 10 units to {there.name}.")
     product = here.new_product(stock=10)
     sku = product["sku"]
@@ -237,6 +260,7 @@ def _transfer(progress: Progress, here: Client, there: Client) -> None:
     _wait(lambda: _only(here.seen(sku), wanted) == wanted, f"{here.name} sees both")
     _wait(lambda: _only(there.seen(sku), wanted) == wanted, f"{there.name} sees both")
     progress.say(f"   transfer {sent['id']}: both branches see {wanted}")
+    return Scene("transfer", {"quantity": 4, "seen": wanted})
 
 
 def _only(seen: dict[str, int], wanted: dict[str, int]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from loadtests.report.document import Chapter, Document, Figure, read
 
 SLOWER, FASTER, SAME, NEW = "slower", "faster", "same", "new"
-# The load average per core, before anything was started, above which others disturb what is measured.
+# The load average per core, before anything was started, above which others disturb the figures.
 BUSY = 1.0
 
 

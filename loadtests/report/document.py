@@ -15,6 +15,10 @@ class Words(NamedTuple):
     en: str
     values: tuple[Any, ...] = ()
 
+    def of(self, *values: Any) -> Words:
+        """The same text with these values."""
+        return self._replace(values=values)
+
 
 Cell = Words | str | int | float | bool | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loadtests.report.chapters import concurrency, functional
+from loadtests.report.chapters import branches, concurrency, faults, functional, races, scaling
 from loadtests.report.document import Chapter, Words
 from loadtests.report.place import Place, Say
 from local.errors import StackError
@@ -57,6 +57,48 @@ PLANS = (
         seconds=45,
         source="5.3",
         measure=concurrency.run,
+    ),
+    Plan(
+        "scaling",
+        Words("Teste de escalabilidade", "Scalability test"),
+        Words(
+            "escalar carrinho, catálogo e pedidos de 1 para 3 instâncias",
+            "scale cart, catalog and orders from 1 to 3 instances",
+        ),
+        seconds=120,
+        source="5.5",
+        measure=scaling.run,
+    ),
+    Plan(
+        "faults",
+        Words("Teste de tolerância a falhas", "Fault tolerance test"),
+        Words(
+            "derrubar uma parte enquanto clientes compram, e medir o tempo até a volta e o que se"
+            " perdeu",
+            "lose a part while shoppers buy, and measure the time until it is back and what was"
+            " lost",
+        ),
+        seconds=150,
+        source="5.4",
+        measure=faults.run,
+    ),
+    Plan(
+        "races",
+        Words("Corridas pelo estoque", "Races for stock"),
+        Words("nunca vender mais do que há", "never sell more than there is"),
+        seconds=45,
+        source="6.1",
+        alone=races.run,
+    ),
+    Plan(
+        "branches",
+        Words("Filiais", "Branches"),
+        Words(
+            "vender sem a outra filial, e concordar depois",
+            "sell without the other branch, and agree afterwards",
+        ),
+        seconds=60,
+        alone=branches.run,
     ),
 )
 NAMES = tuple(plan.name for plan in PLANS)

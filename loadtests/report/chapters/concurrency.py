@@ -125,9 +125,9 @@ def _without_ab(url: str) -> Burst:
 
 def _tell(chapter: Chapter, key: str, name: Words, burst: Burst) -> None:
     rows: list[list[Cell]] = [
-        [Words("Tempo total", "Total time"), _UNIT_S._replace(values=(burst.seconds,))],
-        [Words("Req/segundo", "Requests/second"), _PLAIN._replace(values=(burst.per_second,))],
-        [Words("Latência média", "Mean latency"), _UNIT_MS._replace(values=(burst.mean_ms,))],
+        [Words("Tempo total", "Total time"), _UNIT_S.of(burst.seconds)],
+        [Words("Req/segundo", "Requests/second"), _PLAIN.of(burst.per_second)],
+        [Words("Latência média", "Mean latency"), _UNIT_MS.of(burst.mean_ms)],
         [
             Words("Taxa de sucesso", "Success rate"),
             Words("{0} %", "{0} %", (100 * burst.good / REQUESTS,)),
@@ -215,7 +215,7 @@ def _tell_shoppers(
     wrong = int(total["Failure Count"])
     text = Words("{0} respostas erradas de {1}", "{0} wrong answers of {1}")
     values = (wrong, int(total["Request Count"]))
-    chapter.checks.append(Check(text._replace(values=values), wrong == 0))
+    chapter.checks.append(Check(text.of(*values), wrong == 0))
     points = [row for row in history if row["Name"] == "Aggregated" and row["95%"] != "N/A"]
     start = int(points[0]["Timestamp"]) if points else 0
     chapter.charts.append(
