@@ -60,6 +60,7 @@ def stack() -> Iterator[Stack]:
         account_rate_per_minute=100_000,
         account_burst=10_000,
         connections_per_address=4096,
+        checkouts_at_once=4096,
         service_environment=SERVICE_SETTINGS,
         **free_ports(),
     )

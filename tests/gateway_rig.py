@@ -157,6 +157,7 @@ def _values(rig: Rig, catalog_options: str, changes: Mapping[str, str]) -> dict[
         "ACCOUNT_RATE_PER_MINUTE": "60",
         "ACCOUNT_BURST": "5",
         "CONNECTIONS_PER_ADDRESS": "100",
+        "CHECKOUTS_AT_ONCE": "100",
         "CACHE_SECONDS": "1",
         "FRAGMENTS_DIR": str(ROOT / "nginx" / "fragments"),
         "DOCS_DIR": str(ROOT / "nginx" / "docs"),

@@ -41,13 +41,20 @@ def parse(data: bytes) -> Answer | None:
     status = int(head[9:12])
     body = data[end + 4 :]
     closes = b"\r\nconnection: close" in head
+    pause = _number(head, b"\r\nretry-after: ")
     if b"\r\ntransfer-encoding: chunked" in head:
-        return Answer(status, _joined(body), closes) if body.endswith(b"0\r\n\r\n") else None
-    at = head.find(b"\r\ncontent-length: ")
-    length = int(head[at + 18 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        whole = body.endswith(b"0\r\n\r\n")
+        return Answer(status, _joined(body), closes, pause) if whole else None
+    length = _number(head, b"\r\ncontent-length: ")
     if len(body) > length:
         raise ValueError("more than was announced")
-    return Answer(status, body, closes) if len(body) == length else None
+    return Answer(status, body, closes, pause) if len(body) == length else None
+
+
+def _number(head: bytes, name: bytes) -> int:
+    """The number that a header field has; 0 without one."""
+    at = head.find(name)
+    return int(head[at + len(name) :].split(b"\r\n", 1)[0]) if at >= 0 else 0
 
 
 def _joined(chunks: bytes) -> bytes:

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 
 class Answer(NamedTuple):
-    """One answer, and whether the server ends the connection after it."""
+    """One answer, whether the server ends the connection after it, and for how long to wait."""
 
     status: int
     body: bytes
     closes: bool
+    retry_after: float = 0.0
 
 
 class WrongAnswer(Exception):

@@ -103,17 +103,25 @@ def prepare(stack: Stack) -> None:
 def run(stack: Stack, *, hot: bool, clients: int, seconds: float, commit: str) -> Result:
     """Buy for a while: one product of all, or one hot product. Raises StackError if it fails."""
     product = "1" if hot else f"random(1, {ROWS})"
+    script = f"\\set product {product}\nSELECT buy(:product);\n"
+    return drive(stack, script, clients=clients, seconds=seconds, commit=commit)
+
+
+def drive(
+    stack: Stack, text: str, *, clients: int, seconds: float, commit: str, database: str = DATABASE
+) -> Result:
+    """Run a script of pgbench's for a while. Raises StackError if it fails."""
     with tempfile.TemporaryDirectory(dir=stack.settings.run) as folder:
         home = Path(folder)
         script = home / "purchase.sql"
-        script.write_text(f"\\set product {product}\nSELECT buy(:product);\n", "utf-8")
+        script.write_text(text, "utf-8")
         command = [str(binary("pgbench")), "-n", "-M", "prepared", "-c", str(clients), "-j", "1"]
         command += ["-T", str(max(1, round(seconds))), "-f", str(script), "-l"]
         log = stack.settings.logs / "pgbench.log"
         with log.open("wb") as output:
             done = subprocess.run(
                 [*command, f"--log-prefix={home / 'log'}"],
-                env=inherited_environment() | _connection(stack, commit),
+                env=inherited_environment() | _connection(stack, commit, database),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
@@ -123,23 +131,25 @@ def run(stack: Stack, *, hot: bool, clients: int, seconds: float, commit: str) -
         return parse([line for path in home.glob("log.*") for line in _lines(path)])
 
 
-def _connection(stack: Stack, commit: str) -> dict[str, str]:
+def _connection(stack: Stack, commit: str, database: str) -> dict[str, str]:
     """libpq's variables: a password has no place on a command line."""
     names = {"dbname": "database"}
-    variables = {f"PG{names.get(key, key).upper()}": text for key, text in _leader(stack).items()}
+    variables = {
+        f"PG{names.get(key, key).upper()}": text for key, text in leader(stack, database).items()
+    }
     return variables | {"PGOPTIONS": f"-c synchronous_commit={commit}"}
 
 
 def _leader_dsn(stack: Stack) -> str:
-    return psycopg2.extensions.make_dsn(**_leader(stack))
+    return psycopg2.extensions.make_dsn(**leader(stack, DATABASE))
 
 
-def _leader(stack: Stack) -> dict[str, str]:
+def leader(stack: Stack, database: str) -> dict[str, str]:
     """How to connect to the node that leads, asking no other.
 
     A standby that has not replayed the new database yet would refuse, and libpq leave it at that.
     """
-    parts = psycopg2.extensions.parse_dsn(stack.cluster.superuser_url(DATABASE))
+    parts = psycopg2.extensions.parse_dsn(stack.cluster.superuser_url(database))
     node = stack.cluster.nodes[stack.cluster.primary()]
     kept = {key: str(parts[key]) for key in ("user", "password", "dbname")}
     return kept | {"host": HOST, "port": str(node.port)}

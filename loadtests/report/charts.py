@@ -49,7 +49,7 @@ def svg(chart: Chart, wording: Wording) -> str:
         "x_title": wording.say(chart.x),
         "y_title": wording.say(chart.y),
         "value_formatter": wording.number,
-        "range": None if chart.kind == "lines" else (0, _most(chart)),
+        "range": (0, _most(chart)),
         "margin": 8,
         "no_data_text": "-",
         "max_scale": 8,
@@ -66,5 +66,8 @@ def svg(chart: Chart, wording: Wording) -> str:
 
 
 def _most(chart: Chart) -> float:
-    """A little above the highest bar, so that its number has room."""
-    return 1.12 * max((value or 0 for _, values in chart.series for value in values), default=1)
+    """The top of the axis: a little above the highest bar, so that its number has room."""
+    values = [value for _, points in chart.series for value in points]
+    if chart.kind == "lines":
+        return float(max((y for _, y in values), default=1)) or 1.0
+    return 1.12 * max((value or 0 for value in values), default=1) or 1.0

@@ -61,6 +61,7 @@ def page(template: str, document: Document, before: Document | None, language: s
         say=wording.say,
         cell=wording.cell,
         kind=_kind,
+        kind_of=lambda table, at: _kind(next((r[at] for r in table.rows if r[at] is not None), "")),
         t={name: wording.say(words) for name, words in SKELETON.items()},
         draw=_drawer(wording),
         compared=compared,
