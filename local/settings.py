@@ -56,7 +56,7 @@ class GatewaySettings(BaseSettings):
     )
     account_burst: int = Field(120, ge=0, description="Those above that rate at once")
     connections_per_address: int = Field(512, ge=1, description="Connections from one address")
-    checkouts_at_once: int = Field(128, ge=1, description="Checkouts under way, of all addresses")
+    checkouts_at_once: int = Field(64, ge=1, description="Checkouts under way, of all addresses")
     cache_seconds: int = Field(1, ge=1, description="Life of public catalog answers in the cache")
 
 

@@ -79,9 +79,9 @@ class Crowd:
         left, limit = iter(plans), time.monotonic() + seconds
         while True:
             while self._active < at_once and (pair := next(left, None)) is not None:
-                shopper, shopper.plan = pair
                 self._active += 1
-                self._go_on(shopper, None)
+                pair[0].plan = pair[1]
+                self._go_on(pair[0], None)
             if not self._active:
                 return
             now = time.monotonic()

@@ -97,7 +97,7 @@ def _buy(shopper: Shopper, token: str, carts: dict[int, str]) -> Plan:
 
 
 def _is_last(answer: Answer) -> bool:
-    """Whether there is nothing more to ask; a key that is at work, or a full shop, will do later."""
+    """Whether there is nothing more to ask; a key at work, or a full shop, will do later."""
     if answer.status == 409:
         return bool(json.loads(answer.body)["type"] != "/problems/in-progress")
     return answer.status != 429 and answer.status < 500
