@@ -16,7 +16,7 @@ DOCKERFILES := microservices/Dockerfile nginx/Dockerfile postgres/Dockerfile pos
 
 .DEFAULT_GOAL := help
 .PHONY: help run branches demo-branches stop status logs test test-browser race controls lint audit \
-	drill bench load report lock venv dev-venv \
+	drill bench load flash-sale report lock venv dev-venv \
 	python up down upgrade backup restore test-docker
 
 help: ## List the commands
@@ -77,9 +77,12 @@ controls: dev-venv ## Take each guard out of a copy and see its test fail; some 
 bench: $(if $(PROFILE),dev-venv,venv) ## Measure speed and cost beside bare servers and judge the bars (TIME=2 ROUNDS=5 ONLY=purchase; PROFILE=1: where a purchase spends its time)
 	@exec $(VENV)/python -m loadtests.bench$(if $(PROFILE),.profile) $(foreach name,TIME ROUNDS CLIENTS ONLY,$(call option,$(name)))
 
-load: python ## Put shoppers on a running shop with locust's web page (HEADLESS=1 USERS=100 TIME=60s: a summary and thresholds)
+flash-sale: venv ## Sell 1,000 units to 5,000 shoppers who come at once, and one row of stock beside pgbench (SHOPPERS=, UNITS=)
+	@exec $(VENV)/python -m loadtests.flash_sale $(foreach name,SHOPPERS UNITS,$(call option,$(name)))
+
+load: python ## Put shoppers on a running shop with locust's web page (HEADLESS=1 USERS=100 TIME=60s: a summary and thresholds; SHAPE=knee: until it is saturated; WORKERS=2, JOIN=host: from several machines)
 	@$(PYTHON) local/install.py requirements/local.txt requirements/load.txt
-	@exec $(VENV)/python -m loadtests.load $(if $(HEADLESS),--headless) $(foreach name,HOST USERS RATE TIME THINK THRESHOLDS,$(call option,$(name)))
+	@exec $(VENV)/python -m loadtests.load $(if $(HEADLESS),--headless) $(foreach name,HOST USERS RATE TIME THINK THRESHOLDS SHAPE CLASSES OUT WORKERS JOIN,$(call option,$(name)))
 
 report: dev-venv ## Measure all of this, draw it, and set it beside the report before, in about 8 minutes (DOCKER=1: in containers; ONLY=faults,...; LANG_REPORT=en)
 	@exec $(VENV)/python -m loadtests.report $(if $(call yes,DOCKER),--on compose) \

@@ -21,22 +21,11 @@ REPORTS = REPOSITORY / "reports"
 def main() -> int:
     """Run locust; its exit code, or 1 when there is no shop to ask."""
     options = _parse()
-    reason = _unreachable(options.host)
+    reason = "" if options.join else _unreachable(options.host)
     if reason:
         print(f"error: {options.host} {reason}; `make run` starts a shop", file=sys.stderr)
         return 1
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "locust", "-f", "loadtests/locustfile.py"]
-    command += ["--host", options.host, "-u", str(options.users), "-r", str(options.rate)]
-    command += ["--stop-timeout", "10", "--think", str(options.think)]
-    if options.thresholds:
-        command += ["--thresholds", options.thresholds]
-    if options.headless:
-        command += ["--headless", "--only-summary", "-t", options.time, "-L", "WARNING"]
-        command += ["--csv", str(options.out), "--html", f"{options.out}.html"]
-    else:
-        command += ["--web-host", "127.0.0.1", "--web-port", str(options.web_port)]
-        print(f"Open http://localhost:{options.web_port}/ and press Start; Ctrl-C ends it.")
+    command = _command(options)
     password = _operator_password(options.host)
     secret = {"LOCUST_OPERATOR_PASSWORD": password} if password else {}
     environment = inherited_environment() | secret | {"PYTHONPATH": str(REPOSITORY)}
@@ -45,6 +34,34 @@ def main() -> int:
         # Locust is asked to end by the same Ctrl-C, and wants to sum up.
         with suppress(KeyboardInterrupt):
             return running.wait()
+
+
+def _command(options: argparse.Namespace) -> list[str]:
+    files = [
+        "loadtests/locustfile.py",
+        *([f"loadtests/{options.shape}.py"] if options.shape else []),
+    ]
+    command = [sys.executable, "-m", "locust", "-f", ",".join(files), "--host", options.host]
+    command += [name for name in options.classes.split(",") if name]
+    command += ["--stop-timeout", "10", "--think", str(options.think)]
+    if options.join:
+        port = str(options.master_port)
+        return [*command, "--worker", "--master-host", options.join, "--master-port", port]
+    command += ["-u", str(options.users), "-r", str(options.rate)]
+    if options.thresholds:
+        command += ["--thresholds", options.thresholds]
+    if options.workers:
+        command += ["--master", "--master-bind-port", str(options.master_port)]
+        command += ["--expect-workers", str(options.workers)]
+        print(f"Waiting for {options.workers} workers: make load JOIN=<this machine>", flush=True)
+    if not options.headless:
+        print(f"Open http://localhost:{options.web_port}/ and press Start; Ctrl-C ends it.")
+        return [*command, "--web-host", "127.0.0.1", "--web-port", str(options.web_port)]
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    command += ["--headless", "--only-summary", "-L", "WARNING"]
+    command += ["--csv", str(options.out), "--html", f"{options.out}.html"]
+    # A shape knows itself when it is over.
+    return command if options.shape else [*command, "-t", options.time]
 
 
 def _unreachable(host: str) -> str:
@@ -81,6 +98,11 @@ def _parse() -> argparse.Namespace:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     text = "how the files of CSV and HTML begin; headless only"
     parser.add_argument("--out", type=Path, default=REPORTS / f"load-{stamp}", help=text)
+    parser.add_argument("--shape", choices=("knee",), help="users grow until the shop is saturated")
+    parser.add_argument("--classes", default="", help="of users, separated by commas; else all")
+    parser.add_argument("--workers", type=int, default=0, help="wait for so many that join")
+    parser.add_argument("--join", default="", help="be a worker of the load that this host leads")
+    parser.add_argument("--master-port", type=int, default=5557)
     parser.add_argument("--web-port", type=int, default=8089)
     options = parser.parse_args()
     options.host = options.host.rstrip("/")

@@ -1,5 +1,7 @@
 """People in the shop: most look around, some fill a cart, a few buy; an operator restocks.
 
+Who all want the same thing, and who leave an order and go, are in rushes.py.
+
 `make load` runs it with locust's web page, `make load HEADLESS=1` with a summary and thresholds.
 Answers are checked, not only their status. See docs/load-testing.md.
 """
@@ -16,6 +18,8 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from loadtests import thresholds
+from loadtests.rushes import AsyncBuyer as AsyncBuyer
+from loadtests.rushes import FlashShopper
 from loadtests.shopping import Shopper, check_total, require
 
 WORDS = ("brigadeiro", "BOLO", "torta", "chocolate", "pão", "morango", "doce", "limão")
@@ -151,10 +155,14 @@ def _add_options(parser: Any) -> None:
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
-def _leave_out_the_operator(environment: Environment, **_: object) -> None:
+def _choose(environment: Environment, **_: object) -> None:
+    """No operator without its password, and no flash sale unless it is asked for by name."""
     options = environment.parsed_options
-    if options is not None and not options.operator_password:
-        environment.user_classes = [c for c in environment.user_classes if c is not Operator]
+    if options is None:
+        return
+    left_out: set[type[Shopper]] = set() if options.operator_password else {Operator}
+    left_out |= set() if "FlashShopper" in options.user_classes else {FlashShopper}
+    environment.user_classes = [c for c in environment.user_classes if c not in left_out]
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]
@@ -162,6 +170,9 @@ def _judge(environment: Environment, **_: object) -> None:
     """Exit code 1 and the reasons, unless every threshold was kept. A worker's master judges."""
     options = environment.parsed_options
     if isinstance(environment.runner, WorkerRunner) or options is None or not options.headless:
+        return
+    # A load that grows until answers are late has no thresholds to keep.
+    if environment.shape_class is not None:
         return
     try:
         wanted = thresholds.read(Path(options.thresholds))

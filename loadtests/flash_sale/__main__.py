@@ -76,10 +76,10 @@ def told(outcome: Outcome) -> list[str]:
         f"{outcome.confirmed} of {outcome.units} units sold to {outcome.shoppers} shoppers in"
         f" {outcome.sold_out:.1f} s ({outcome.per_second:.0f}/s); {outcome.sold_out_told} were told"
         f" that none is left; the last word after {outcome.all_told:.1f} s",
-        f"answers: {answers}; 201 and 409: p50 {outcome.p50_ms:.0f} ms, p99 {outcome.p99_ms:.0f} ms,"
-        f" most {outcome.most_ms:.0f} ms; 429: p50 {outcome.again_p50_ms:.0f} ms, p99"
-        f" {outcome.again_p99_ms:.0f} ms; 99 of 100 had a first answer after"
-        f" {outcome.first_told:.1f} s",
+        f"answers: {answers}; 201 and 409: p50 {outcome.p50_ms:.0f} ms,"
+        f" p99 {outcome.p99_ms:.0f} ms, most {outcome.most_ms:.0f} ms; 429:"
+        f" p50 {outcome.again_p50_ms:.0f} ms, p99 {outcome.again_p99_ms:.0f} ms",
+        f"99 of 100 had a first answer after {outcome.first_told:.1f} s",
         f"fairness (1: a queue, 0: a lottery): {outcome.fairness:.2f} of all,"
         f" {outcome.fairness_of_buyers:.2f} among buyers",
     ]
