@@ -21,7 +21,7 @@ LATEST = {"X-Consistency-Token": "catalog:FFFFFFFF/FFFFFFFF"}
 # Several shoppers share an account: it is carts and keys that differ.
 ACCOUNTS = 50
 FILLING_AT_ONCE = 16
-FILL_SECONDS, SALE_SECONDS = 300.0, 300.0
+FILL_SECONDS, SALE_SECONDS = 300.0, 600.0
 
 
 def hold(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import pygal
 from pygal.style import Style
 
 from loadtests.report.document import Chart
 from loadtests.report.wording import Wording
+
+# pygal puts a finder for its plug-ins among Python's own. Nobody needs it here, and it is of a kind
+# that Python 3.11 warns of at every import that fails.
+sys.meta_path[:] = [each for each in sys.meta_path if type(each).__module__ != "pygal"]
 
 # Small, for on a phone a chart is as wide as the screen and its letters shrink with it.
 _WIDTH, _HEIGHT = 460, 300
@@ -62,7 +69,9 @@ def svg(chart: Chart, wording: Wording) -> str:
         drawn.x_labels = [wording.say(label) for label in chart.labels]
     for name, values in chart.series:
         drawn.add(wording.say(name), values)
-    return str(drawn.render(is_unicode=True))
+    text = str(drawn.render(is_unicode=True))
+    # Its settings, for tooltips that a page without scripts does not have.
+    return re.sub(r"(?s)<script\b.*?</script>", "", text)
 
 
 def _most(chart: Chart) -> float:

@@ -176,7 +176,10 @@ def _chart(plain: dict[str, Any]) -> Chart:
         kind=plain["kind"],
         x=_words(plain["x"]),
         y=_words(plain["y"]),
-        series=[(_words(name), values) for name, values in plain["series"]],
+        series=[
+            (_words(name), [tuple(each) if isinstance(each, list) else each for each in values])
+            for name, values in plain["series"]
+        ],
         labels=[_words(each) for each in plain["labels"]],
     )
 

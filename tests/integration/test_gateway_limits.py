@@ -16,7 +16,7 @@ from tests.stand_in import Answer, Arrival
 MIB = 1024 * 1024
 
 
-def too_many(response: httpx.Response) -> None:
+def too_many(response: httpx.Response, what: str = "Too many requests from this address.") -> None:
     assert response.status_code == 429
     assert response.headers["content-type"] == "application/problem+json"
     assert response.headers.get_list("retry-after") == ["1"]
@@ -24,7 +24,7 @@ def too_many(response: httpx.Response) -> None:
         "type": "/problems/too-many-requests",
         "title": "Too many requests",
         "status": 429,
-        "detail": "Too many requests from this address. Wait before trying again.",
+        "detail": f"{what} Wait before trying again.",
         "instance": response.headers["x-request-id"],
     }
 
@@ -93,6 +93,38 @@ def test_one_address_cannot_take_all_connections() -> None:
             go_on.set()
             assert [response.result().status_code for response in held] == [200] * 5
             assert client.get("/api/orders").status_code == 200
+
+
+def test_more_checkouts_at_once_than_are_let_in_are_told_to_come_again() -> None:
+    go_on = threading.Event()
+
+    def wait(arrival: Arrival) -> Answer:
+        if (arrival.method, arrival.target) == ("POST", "/api/orders"):
+            go_on.wait(10)
+        return Answer()
+
+    with running_gateway(CHECKOUTS_AT_ONCE="3", ORDERS_TIMEOUT_SECONDS="9") as rig:
+        rig.orders.respond = wait
+        with (
+            httpx.Client(base_url=rig.url, timeout=10) as client,
+            ThreadPoolExecutor(3) as crowd,
+        ):
+            held = [crowd.submit(client.post, "/api/orders") for _ in range(3)]
+            deadline = time.monotonic() + 5
+            while len(rig.orders.arrivals) < 3 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            began = time.monotonic()
+            for path in ("/api/orders", "/api/orders/", "/api//orders"):
+                response = client.post(path)
+                too_many(response, "Too many checkouts at this moment; nothing was bought.")
+            assert time.monotonic() - began < 2
+            # Nobody else waits for them.
+            assert client.get("/api/orders").status_code == 200
+            assert client.post("/api/orders/1/cancel").status_code == 200
+            assert client.post("/api/carts").status_code == 200
+            go_on.set()
+            assert [response.result().status_code for response in held] == [200] * 3
+            assert client.post("/api/orders").status_code == 200
 
 
 def chunks(size: int) -> Iterator[bytes]:

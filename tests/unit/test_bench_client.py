@@ -22,10 +22,12 @@ CHUNKED = (
     b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
 )
 CLOSING = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
+LATER = b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
 ANSWERS = {
     LENGTH: Answer(200, b"hello", False),
     CHUNKED: Answer(201, b"hello", False),
     CLOSING: Answer(204, b"", True),
+    LATER: Answer(429, b"", False, 7.0),
 }
 
 
@@ -96,6 +98,16 @@ def test_a_load_counts_flows_and_their_times() -> None:
     assert load["seconds"] >= 0.2
     # Both clocks are read one after the other, and the kernel counts in ticks.
     assert 0 < load["cpu_seconds"] < load["seconds"] + 0.1
+
+
+def test_a_load_of_so_many_flows_ends_with_them() -> None:
+    with server(LENGTH) as port:
+        load = client.run(job(port, seconds=20, count=50))
+        few = client.run(job(port, seconds=20, count=2))
+    assert (load["count"], few["count"]) == (50, 2)
+    assert load["seconds"] < 10
+    assert load["percentiles"][100] >= load["percentiles"][50] == load["p50"]
+    assert 0 < load["mean"] <= load["percentiles"][100]
 
 
 def test_a_connection_that_the_server_ends_is_made_anew() -> None:

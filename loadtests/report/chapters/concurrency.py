@@ -73,7 +73,7 @@ def run(place: Place, chapter: Chapter, say: Say) -> None:
             say(f"{REQUESTS} requests at {url}")
             measured.append((name, _burst(chapter, url)))
     for key, (name, burst) in zip(("instance", "gateway")[-len(measured) :], measured, strict=True):
-        _tell(chapter, key, name, burst)
+        tell(chapter, key, name, burst)
     chapter.charts.append(
         Chart(
             Words("Latência de {0} requisições", "Latency of {0} requests", (REQUESTS,)),
@@ -123,7 +123,7 @@ def _without_ab(url: str) -> Burst:
     )
 
 
-def _tell(chapter: Chapter, key: str, name: Words, burst: Burst) -> None:
+def tell(chapter: Chapter, key: str, name: Words, burst: Burst) -> None:
     rows: list[list[Cell]] = [
         [Words("Tempo total", "Total time"), _UNIT_S.of(burst.seconds)],
         [Words("Req/segundo", "Requests/second"), _PLAIN.of(burst.per_second)],
