@@ -33,9 +33,20 @@ def run(chapter: Chapter, say: Say) -> None:
 
 def tell(chapter: Chapter, outcome: Outcome) -> None:
     """Who got it, how soon everybody was told, and whether it was fair."""
+    chapter.tables.append(Table(Words("A venda", "The sale"), _METRIC, _rows(outcome)))
+    labels = [Words(str(status), str(status)) for status in outcome.answers]
+    bars = (Words("respostas", "answers"), list(outcome.answers.values()))
+    title, empty = Words("Respostas por status", "Answers by status"), Words("", "")
+    chapter.charts.append(Chart(title, "bars", empty, empty, [bars], labels))
+    chapter.checks += _checks(outcome)
+    rate = Words("unidades vendidas por segundo", "units sold a second")
+    chapter.figures.append(Figure("sold-rate", rate, outcome.per_second, "1/s", True))
+
+
+def _rows(outcome: Outcome) -> list[list[Cell]]:
     spread = Words("mediana {0} ms, p99 {1} ms", "median {0} ms, p99 {1} ms")
     fair = Words("{0} de todos, {1} entre os que compraram", "{0} of all, {1} among buyers")
-    rows: list[list[Cell]] = [
+    return [
         [Words("Clientes ao mesmo tempo", "Shoppers at once"), _PLAIN.of(outcome.shoppers)],
         [Words("Unidades", "Units"), _PLAIN.of(outcome.units)],
         [Words("Compras confirmadas", "Purchases confirmed"), _PLAIN.of(outcome.confirmed)],
@@ -62,21 +73,15 @@ def tell(chapter: Chapter, outcome: Outcome) -> None:
             fair.of(round(outcome.fairness, 2), round(outcome.fairness_of_buyers, 2)),
         ],
     ]
-    chapter.tables.append(Table(Words("A venda", "The sale"), _METRIC, rows))
-    labels = [Words(str(status), str(status)) for status in outcome.answers]
-    bars = (Words("respostas", "answers"), list(outcome.answers.values()))
-    empty = Words("", "")
-    chapter.charts.append(
-        Chart(
-            Words("Respostas por status", "Answers by status"), "bars", empty, empty, [bars], labels
-        )
-    )
+
+
+def _checks(outcome: Outcome) -> list[Check]:
     failed = sum(n for status, n in outcome.answers.items() if not status or status >= 500)
     slow = Words(
         "p99 das respostas que decidem: {0} vezes a mediana, no máximo {1}",
         "p99 of the answers that decide: {0} times their median, at most {1}",
     )
-    chapter.checks += [
+    return [
         Check(
             Words("{0} de {1} unidades vendidas", "{0} of {1} units sold").of(
                 outcome.confirmed, outcome.units
@@ -92,8 +97,6 @@ def tell(chapter: Chapter, outcome: Outcome) -> None:
             outcome.p99_ms <= SLOWEST_OF_MEDIAN * outcome.p50_ms,
         ),
     ]
-    rate = Words("unidades vendidas por segundo", "units sold a second")
-    chapter.figures.append(Figure("sold-rate", rate, outcome.per_second, "1/s", True))
 
 
 def tell_row(chapter: Chapter, row: HotRow) -> None:
