@@ -82,7 +82,7 @@ flash-sale: venv ## Sell 1,000 units to 5,000 shoppers who come at once, and one
 
 load: python ## Put shoppers on a running shop with locust's web page (HEADLESS=1 USERS=100 TIME=60s: a summary and thresholds; SHAPE=knee: until it is saturated; WORKERS=2, JOIN=host: from several machines)
 	@$(PYTHON) local/install.py requirements/local.txt requirements/load.txt
-	@exec $(VENV)/python -m loadtests.load $(if $(HEADLESS),--headless) $(foreach name,HOST USERS RATE TIME THINK THRESHOLDS SHAPE CLASSES OUT WORKERS JOIN,$(call option,$(name)))
+	@exec $(VENV)/python -m loadtests.load $(if $(HEADLESS),--headless) $(foreach name,HOST USERS RATE TIME THINK THRESHOLDS SHAPE STAGE CLASSES OUT WORKERS JOIN,$(call option,$(name)))
 
 report: dev-venv ## Measure all of this, draw it, and set it beside the report before, in about 8 minutes (DOCKER=1: in containers; ONLY=faults,...; LANG_REPORT=en)
 	@exec $(VENV)/python -m loadtests.report $(if $(call yes,DOCKER),--on compose) \

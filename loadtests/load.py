@@ -59,6 +59,7 @@ def _command(options: argparse.Namespace) -> list[str]:
         return [*command, "--web-host", "127.0.0.1", "--web-port", str(options.web_port)]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     command += ["--headless", "--only-summary", "-L", "WARNING"]
+    command += ["--stage-seconds", str(options.stage)] if options.shape else []
     command += ["--csv", str(options.out), "--html", f"{options.out}.html"]
     # A shape knows itself when it is over.
     return command if options.shape else [*command, "-t", options.time]
@@ -99,6 +100,7 @@ def _parse() -> argparse.Namespace:
     text = "how the files of CSV and HTML begin; headless only"
     parser.add_argument("--out", type=Path, default=REPORTS / f"load-{stamp}", help=text)
     parser.add_argument("--shape", choices=("knee",), help="users grow until the shop is saturated")
+    parser.add_argument("--stage", type=float, default=10.0, help="seconds of a shape's stages")
     parser.add_argument("--classes", default="", help="of users, separated by commas; else all")
     parser.add_argument("--workers", type=int, default=0, help="wait for so many that join")
     parser.add_argument("--join", default="", help="be a worker of the load that this host leads")

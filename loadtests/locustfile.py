@@ -158,7 +158,8 @@ def _add_options(parser: Any) -> None:
 def _choose(environment: Environment, **_: object) -> None:
     """No operator without its password, and no flash sale unless it is asked for by name."""
     options = environment.parsed_options
-    if options is None:
+    # A worker has all of them: it is its master who chooses.
+    if options is None or isinstance(environment.runner, WorkerRunner):
         return
     left_out: set[type[Shopper]] = set() if options.operator_password else {Operator}
     left_out |= set() if "FlashShopper" in options.user_classes else {FlashShopper}

@@ -1,7 +1,8 @@
-"""How fast one row of stock is sold, beside the plainest update of one row that there is.
+"""How fast one row of stock is sold, beside what pgbench reaches on one row.
 
-Both are driven by pgbench in the same cluster with the same durability, in turns; the reservation
-is the catalog's own function, the one that every checkout calls.
+All are driven by pgbench in the same cluster with the same durability, in turns. The reservation is
+the catalog's own function, which every checkout calls. The bar is beside the ideal purchase of
+`make bench` (its `pgbench-hot`); the plainest update of one row shows what durability alone allows.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ class HotRow:
     """Transactions a second on one row, and where the time of one of them goes (milliseconds).
 
     Attributes:
-        update, ideal: of pgbench: one UPDATE, and the whole ideal purchase in one function.
+        update, ideal: one UPDATE, and the ideal purchase: all its rows in one function.
         reserve: of the catalog's reservation.
-        ratios: reserve to update, in each round.
+        ratios: reserve to ideal, in each round.
         function_ms: the reservation's statement on a connection of its own.
         commit_ms: its commit, by what it waits for.
     """
@@ -92,9 +93,9 @@ def measure(stack: Stack, clients: int, seconds: float, say: Callable[[str], Non
             options: dict[str, Any] = {"clients": clients, "seconds": seconds, "commit": commit}
             done = pgbench.drive(stack, script, database=database, **options)
             rates[name].append(done.count / done.seconds)
-    pairs = zip(rates["reserve"], rates["update"], strict=True)
+    pairs = zip(rates["reserve"], rates["ideal"], strict=True)
     middle = {name: median(values) for name, values in rates.items()}
-    ratios = [mine / plain for mine, plain in pairs]
+    ratios = [mine / ideal for mine, ideal in pairs]
     return HotRow(
         clients,
         middle["update"],

@@ -20,6 +20,7 @@ from local.errors import StackError
 LATEST = {"X-Consistency-Token": "catalog:FFFFFFFF/FFFFFFFF"}
 # Several shoppers share an account: it is carts and keys that differ.
 ACCOUNTS = 50
+LONGEST_PAUSE = 10.0
 FILLING_AT_ONCE = 16
 FILL_SECONDS, SALE_SECONDS = 300.0, 600.0
 
@@ -91,9 +92,9 @@ def _buy(shopper: Shopper, token: str, carts: dict[int, str]) -> Plan:
         if answer is not None and _is_last(answer):
             shopper.outcome = answer.status
             return
-        pause = answer.retry_after if answer else 1.0
-        # Not all of them again at the same moment.
-        yield (pause or 1.0) * random.uniform(1.0, 2.0)
+        pause = max(1.0, answer.retry_after if answer else 0.0)
+        # Longer each time, as clients should, and not all of them again at the same moment.
+        yield min(pause * 2 ** len(shopper.answers), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 
 def _is_last(answer: Answer) -> bool:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loadtests.report.chapters import branches, concurrency, faults, functional, races, scaling
+from loadtests.report.chapters import (
+    branches,
+    concurrency,
+    faults,
+    flash,
+    functional,
+    races,
+    scaling,
+)
 from loadtests.report.document import Chapter, Words
 from loadtests.report.place import Place, Say
 from local.errors import StackError
@@ -81,6 +89,16 @@ PLANS = (
         seconds=150,
         source="5.4",
         measure=faults.run,
+    ),
+    Plan(
+        "flash",
+        Words("Venda relâmpago", "Flash sale"),
+        Words(
+            "vender 200 unidades a 1.000 clientes que chegam juntos, pelo gateway",
+            "sell 200 units to 1,000 shoppers who come together, through the gateway",
+        ),
+        seconds=80,
+        alone=flash.run,
     ),
     Plan(
         "races",

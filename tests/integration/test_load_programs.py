@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -15,6 +16,7 @@ from loadtests.bench.run import Options
 from local.progress import Silent
 from local.settings import REPOSITORY, inherited_environment
 from local.stack import Stack
+from local.web import free_ports
 
 MOMENT = Options(
     seconds=0.2,
@@ -56,11 +58,15 @@ def _confirmed(stack: Stack) -> int:
     return int(row[0]) if row else 0
 
 
-def load(host: str, *options: str) -> subprocess.CompletedProcess[str]:
+def command(host: str, *options: str) -> list[str]:
     """`make load HEADLESS=1` without make."""
-    command = [sys.executable, "-m", "loadtests.load", "--headless", "--host", host, *options]
+    return [sys.executable, "-m", "loadtests.load", "--headless", "--host", host, *options]
+
+
+def load(host: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end."""
     return subprocess.run(
-        command,
+        command(host, *options),
         cwd=REPOSITORY,
         env=inherited_environment(),
         capture_output=True,
@@ -87,11 +93,62 @@ def test_the_load_test_ends_with_what_the_thresholds_say(
     stack: Stack, tmp_path: Path, p99_ms: int, code: int
 ) -> None:
     quick = ("--users", "6", "--rate", "50", "--time", "3s", "--think", "0.05")
+    quick += ("--out", str(tmp_path / "load"))
     done = load(stack.url, *quick, "--thresholds", thresholds(tmp_path, p99_ms))
     assert done.returncode == code, done.stdout + done.stderr
     assert "checkout: place" in done.stderr
     assert ("Thresholds: all kept" in done.stdout) == (code == 0)
     assert ("not kept: browse: list: p99" in done.stdout) == (code == 1)
+    rows = (tmp_path / "load_stats.csv").read_text("utf-8")
+    assert "browse: list" in rows and rows.startswith("Type,Name,Request Count")
+    assert "</html>" in (tmp_path / "load.html").read_text("utf-8")
+
+
+@pytest.mark.timeout(180)
+def test_two_workers_share_a_load_and_the_master_judges_it(stack: Stack, tmp_path: Path) -> None:
+    port = str(free_ports()["port"])
+    environment = inherited_environment() | {"PYTHONUNBUFFERED": "1"}
+    workers = [
+        subprocess.Popen(
+            command(stack.url, "--join", "127.0.0.1", "--master-port", port),
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    try:
+        quick = ("--users", "6", "--rate", "50", "--time", "8s", "--think", "0.05")
+        quick += ("--classes", "AsyncBuyer,FlashShopper", "--out", str(tmp_path / "load"))
+        leads = ("--workers", "2", "--master-port", port)
+        done = load(stack.url, *quick, *leads, "--thresholds", thresholds(tmp_path, 60_000))
+        told = [worker.communicate(timeout=30)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    assert done.returncode == 0, done.stdout + done.stderr + "".join(told)
+    assert "Thresholds: all kept" in done.stdout
+    assert not any("Thresholds" in text for text in told)
+    names = {"async: place", "settled: confirmed", "flash: list", "flash: place"}
+    assert {name for name in names if name in done.stderr} == names, done.stderr
+    assert [worker.returncode for worker in workers] == [0, 0]
+
+
+@pytest.mark.timeout(180)
+def test_a_load_that_grows_finds_where_the_shop_is_saturated(stack: Stack, tmp_path: Path) -> None:
+    out = ("--out", str(tmp_path / "load"), "--classes", "Browser")
+    grows = ("--shape", "knee", "--users", "2", "--think", "0.02", "--stage", "0.8")
+    done = load(stack.url, *grows, *out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    marked = [line.split() for line in lines if line.endswith("<- knee")]
+    found = re.search(r"The knee: (\d+) users, (\d+) right answers a second", done.stdout)
+    assert found and [row[0] for row in marked] == [found[1]]
+    assert int(found[2]) > 0
+    assert "Thresholds" not in done.stdout
 
 
 def test_a_shop_that_is_not_there_is_said_in_one_line() -> None:

@@ -59,8 +59,11 @@ def test_every_excess_is_one_line(
 def test_every_request_of_the_load_test_has_thresholds() -> None:
     names = {
         name
-        for file in ("locustfile.py", "shopping.py")
-        for name in re.findall(r'asking\(\s*"([^"]+)"', FILE.with_name(file).read_text("utf-8"))
+        for file in ("locustfile.py", "rushes.py", "shopping.py")
+        for name in re.findall(
+            r'(?:asking\(\s*|place\(cart, |name=f)"([^"]+)"',
+            FILE.with_name(file).read_text("utf-8"),
+        )
     }
     assert len(names) > 10
     assert {group_of(name) for name in names} == set(read().groups)

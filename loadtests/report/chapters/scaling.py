@@ -96,7 +96,7 @@ def _points(place: Place, client: Client, series: Series, instances: int) -> lis
     at = urlsplit(place.url)
     job = {"flow": series.flow, "host": at.hostname, "port": at.port, "data": series.data}
     # Connections, caches and plans of a new instance.
-    client.run(job | {"clients": 8, "seconds": 0.5})
+    client.run(job | {"clients": min(8, max(CLIENTS)), "seconds": 0.5})
     return [_point(place, client, series, job, instances, clients) for clients in CLIENTS]
 
 
