@@ -117,49 +117,35 @@ class Results:
     def bars(self) -> list[tuple[Bar, Verdict]]:
         """Each bar and its verdict. What was not measured is not judged."""
         noise = self.noise
+
+        def speed(m: Measurement) -> float:
+            return m.per_second
+
+        def thrift(m: Measurement) -> float:
+            return 1 / m.total_ms if m.total_ms else 0.0
+
+        purchase = bars.middle([m.total_ms for m in self.used(PURCHASE)])
+        memory = self.idle.pss_mb if self.idle else None
+        page = self._ratio("page", "flask-query", speed)
+        add = self._ratio("cart-add", "flask", speed)
+        static = bars.CACHED_READS_OF_STATIC
         found = [
-            Bar(
-                "cached reads, requests/s of nginx's static file",
-                self._of_static(lambda m: m.per_second),
-                bars.CACHED_READS_OF_STATIC,
-                "x",
-                at_least=True,
+            _share(
+                "cached reads, requests/s of nginx's static file", self._of_static(speed), static
             ),
-            Bar(
+            _share(
                 "cached reads, requests per CPU second of nginx's static file",
-                self._of_static(lambda m: 1 / m.total_ms if m.total_ms else 0.0),
-                bars.CACHED_READS_OF_STATIC,
-                "x",
-                at_least=True,
+                self._of_static(thrift),
+                static,
             ),
-            Bar(
+            _share(
                 "product page past the cache, requests/s of bare Flask with one query",
-                self._ratio("page", "flask-query", lambda m: m.per_second),
+                page,
                 bars.PAGE_OF_A_QUERY,
-                "x",
-                at_least=True,
             ),
-            Bar(
-                "add to cart, requests/s of bare Flask that says hello",
-                self._ratio("cart-add", "flask", lambda m: m.per_second),
-                bars.CART_ADD_OF_HELLO,
-                "x",
-                at_least=True,
-            ),
-            Bar(
-                "a full purchase, server CPU",
-                bars.middle([m.total_ms for m in self.used(PURCHASE)]),
-                bars.PURCHASE_CPU_MS,
-                "ms",
-                at_least=False,
-            ),
-            Bar(
-                "idle stack, PSS",
-                self.idle.pss_mb if self.idle else None,
-                bars.IDLE_PSS_MB,
-                "MB",
-                at_least=False,
-            ),
+            _share("add to cart, requests/s of bare Flask", add, bars.CART_ADD_OF_HELLO),
+            Bar("a full purchase, server CPU", purchase, bars.PURCHASE_CPU_MS, "ms", False),
+            Bar("idle stack, PSS", memory, bars.IDLE_PSS_MB, "MB", False),
         ]
         # Memory is not disturbed by what others compute.
         return [(bar, bar.verdict(None if bar.unit == "MB" else noise)) for bar in found]
@@ -192,6 +178,10 @@ class Results:
             "rows": [asdict(row) for row in self.rows],
             "measurements": [each.document() for each in self.measurements],
         }
+
+
+def _share(name: str, value: float | None, limit: float) -> Bar:
+    return Bar(name, value, limit, "x", at_least=True)
 
 
 def machine() -> dict[str, Any]:
