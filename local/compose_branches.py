@@ -6,6 +6,7 @@ import json
 import secrets
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
@@ -21,6 +22,7 @@ NAMES = ("matriz", "filial", "litoral", "serra", "sertao")
 OVERLAY = "compose/branches.yml"
 PORT, TLS_PORT, STEP = 8080, 8443, 100
 _FOLDER = engine.REPOSITORY / ".feira" / "compose-branches"
+_RECOVERY_SECONDS = 120.0
 # They stay in files: whoever lists the processes sees only where those are.
 _SECRETS = ("REPLICA_TOKEN", "REPLICA_TOKENS", "SERVICE_TOKEN")
 
@@ -36,8 +38,7 @@ def up(count: int, port: int) -> int:
     for name in chosen:
         print(f"branch {name}", flush=True)
         _write(name, chosen, port, project)
-        # Beside those that run, a container that is slow may pass for one that is dead: once more.
-        if _run(name, "up") and _run(name, "up"):
+        if _run(name, "up") and not (_recovers(name) and _run(name, "up") == 0):
             raise StackError(
                 f"branch {name} did not start; the same command again goes on, with DOWN=1 it"
                 " removes what there is"
@@ -87,6 +88,20 @@ def audit() -> int:
 
     broken += branch_books.audit(read)
     return 1 if broken else 0
+
+
+def _recovers(name: str) -> bool:
+    """Whether what did not become healthy in time does so after all.
+
+    Beside the branches that run, a container that is slow may pass for one that is dead.
+    """
+    command = ("docker", "compose", "ps", "--all", "--format", "{{.Health}}")
+    limit = time.monotonic() + _RECOVERY_SECONDS
+    while "unhealthy" in engine.output(*compose(name), *command).split():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(2)
+    return True
 
 
 def _read(name: str) -> Read:
