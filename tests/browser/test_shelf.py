@@ -80,6 +80,15 @@ def test_nothing_found_and_nothing_there_are_said(visitor: Visitor) -> None:
     expect(visitor.page.get_by_text("Não achamos este doce.")).to_be_visible()
 
 
+def test_a_page_whose_script_did_not_come_says_so(visitor: Visitor) -> None:
+    visitor.page.route("**/router.js", lambda route: route.abort())
+    visitor.page.goto("/")
+    said = "getComputedStyle(document.querySelector('main'), '::after').visibility"
+    assert visitor.page.evaluate(said) == "hidden"
+    visitor.page.evaluate("document.getAnimations().forEach((each) => each.finish())")
+    assert visitor.page.evaluate(said) == "visible"
+
+
 def test_both_languages_and_their_numbers(shop: Shop, visitor: Visitor) -> None:
     product = shop.new_product(price_cents=123456)
     visitor.go(f"/products/{product['id']}")

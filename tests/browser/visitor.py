@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import Page, Request, Response, Route, expect
+from playwright.sync_api import Error, Page, Request, Response, Route, expect
 
 from tests.shop import ADDRESS, PASSWORD, Account
 
@@ -21,6 +21,9 @@ addEventListener("securitypolicyviolation", (event) => {
   sessionStorage.setItem("violations", JSON.stringify(seen));
 });
 """
+# What Chromium says of what it was asking for when an interface of the machine came or went, as
+# they do with every container.
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
 SETTLED = """() =>
   !document.querySelector(".skeleton, .loading, [aria-busy='true']") &&
   !document.querySelector(".glance .panel:not(:has(h2))") &&
@@ -48,12 +51,14 @@ class Visitor:
         self.context.add_init_script(WATCH_POLICY)
         self.requests: list[Request] = []
         self.failures: list[str] = []
+        self._interrupted = False
         self.page = self.open()
 
     def open(self) -> Page:
         """Another tab of the same profile."""
         page = self.context.new_page()
         page.on("request", lambda request: self.requests.append(request))
+        page.on("requestfailed", self._note_interruption)
         page.on("pageerror", lambda error: self.failures.append(str(error)))
         return page
 
@@ -67,11 +72,27 @@ class Visitor:
         pages = [page for page in self.context.pages if page.url.startswith("http")]
         return self.failures + [each for page in pages for each in page.evaluate(found)]
 
+    def _note_interruption(self, request: Request) -> None:
+        self._interrupted |= request.failure == NETWORK_CHANGED
+
     # What a shopper does
+
+    def load(self, path: str) -> None:
+        """Open a page, again if the machine's network changed while it was loaded."""
+        for _ in range(3):
+            self._interrupted = False
+            try:
+                self.page.goto(path)
+            except Error as error:
+                if NETWORK_CHANGED not in str(error):
+                    raise
+                continue
+            if not self._interrupted:
+                return
 
     def go(self, path: str) -> None:
         """Open a page of the shop and wait until something is on it."""
-        self.page.goto(path)
+        self.load(path)
         self.page.wait_for_selector("main :is(h1, h2):visible")
 
     def settle(self) -> None:
@@ -105,7 +126,7 @@ class Visitor:
 
     def sign_in(self, account: Account, path: str = "/account") -> None:
         """Log in on the account's page, or at the console's door."""
-        self.page.goto(path)
+        self.load(path)
         self.page.get_by_label("E-mail").fill(account.email)
         self.page.get_by_label("Senha").fill(account.password)
         self.page.get_by_role("button", name="Entrar").click()
