@@ -9,8 +9,8 @@ from pathlib import Path
 from loadtests.report.document import Chapter, Document, Figure, read
 
 SLOWER, FASTER, SAME, NEW = "slower", "faster", "same", "new"
-# The load average per core, before anything was started, above which others disturb the figures.
-BUSY = 1.0
+# The share of the machine that others took before anything was started, above which they disturb.
+BUSY = 0.2
 
 
 @dataclass(frozen=True)

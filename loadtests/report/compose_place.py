@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,6 +83,23 @@ class ComposePlace:
     def rig(self) -> ComposeRig:
         """By Docker."""
         return ComposeRig(environment=self._project.environment)
+
+    def versions(self) -> dict[str, str]:
+        """As the programs in the containers say, in their own words."""
+        asked = {
+            "PostgreSQL": ("catalog-db-1", "postgres", "--version"),
+            "Redis": ("redis-carts", "redis-server", "--version"),
+        }
+        found = {
+            name: re.search(
+                r"\d+\.[\d.]+", self._project.run("docker", "compose", "exec", "-T", *command)
+            )
+            for name, command in asked.items()
+        }
+        docker = self._project.run("docker", "version", "--format", "{{.Server.Version}}").strip()
+        return {name: match[0] if match else "-" for name, match in found.items()} | {
+            "Docker": docker
+        }
 
     def scale(self, service: str, instances: int) -> None:
         """As an operator would; nothing else is touched."""

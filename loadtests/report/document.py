@@ -113,6 +113,7 @@ class Document:
         machine: processor, cores, memory, system.
         versions: program to version.
         load: the machine's load average before and after.
+        others: the share of its processors that was taken before anything was started.
     """
 
     stamp: str
@@ -122,6 +123,7 @@ class Document:
     versions: dict[str, str]
     command: str
     load: list[float] = field(default_factory=list)
+    others: float = 0.0
     seconds: float = 0.0
     chapters: list[Chapter] = field(default_factory=list)
 

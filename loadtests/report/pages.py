@@ -68,7 +68,7 @@ def page(template: str, document: Document, before: Document | None, language: s
         slower=[each for each in compared if each.verdict == SLOWER],
         verdict=lambda each: wording.say(_VERDICTS[each.verdict]),
         change=lambda each: _change(each, wording),
-        busy=document.load[0] > BUSY * document.machine["cores"],
+        busy=document.others > BUSY,
         when=_when,
     )
 

@@ -32,6 +32,10 @@ class Place(Protocol):
         """What drills break."""
         ...
 
+    def versions(self) -> dict[str, str]:
+        """Of the servers that run, by name."""
+        ...
+
     def scale(self, service: str, instances: int) -> None:
         """Have so many instances of catalog, cart or orders behind the gateway, and no more.
 

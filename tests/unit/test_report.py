@@ -217,6 +217,12 @@ def test_what_got_slower_is_marked(tmp_path: Path) -> None:
     assert "Got slower" not in pages.page("report.html.jinja", before, now, "en")
 
 
+@pytest.mark.parametrize(("others", "said"), [(0.1, False), (0.5, True)])
+def test_a_machine_that_was_busy_is_said_to_be(others: float, said: bool) -> None:
+    text = pages.page("report.html.jinja", document(chapter(), others=others), None, "en")
+    assert ("The machine was busy" in text) == said
+
+
 def test_ab_is_understood() -> None:
     burst = concurrency.parse_ab(AB)
     assert (burst.seconds, burst.per_second, burst.mean_ms) == (1.247, 801.93, 124.7)
