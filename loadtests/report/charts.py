@@ -65,7 +65,8 @@ def svg(chart: Chart, wording: Wording) -> str:
         drawn = pygal.XY(include_x_axis=False, dots_size=2.5, **options)
         drawn.x_value_formatter = wording.number
     else:
-        drawn = pygal.Bar(print_values=len(chart.labels) <= 4, **options)
+        shown = {"print_values": len(chart.labels) <= 4, "print_values_position": "top"}
+        drawn = pygal.Bar(**shown, **options)
         drawn.x_labels = [wording.say(label) for label in chart.labels]
     for name, values in chart.series:
         drawn.add(wording.say(name), values)
