@@ -150,7 +150,7 @@ def _settle(
         epoch: the one that it closed in; that before is the one of the backup.
     """
     restored = Seen(epoch - 1, before.version, before.available, before.sent, before.received)
-    best = max(restored, *seen, key=lambda each: (each.epoch, each.version))
+    best = max([restored, *seen], key=lambda each: (each.epoch, each.version))
     # Sold, given back or adjusted while it was closed, out of what arrived meanwhile.
     since = stock.available - (stock.received - before.received) + (stock.sent - before.sent)
     stock.sent += sum(-units for units in missed.values() if units < 0)

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from catalog import reservations, retirement
+from catalog import rejoin, reservations, retirement
 from catalog.problems import InsufficientStock
 from tests.branches.counting import books_balance, units
 from tests.branches.rig import Country, Faults, House, country
@@ -102,6 +102,26 @@ def test_a_branch_that_was_set_back_sells_nothing_until_all_peers_have_answered(
     wait_until(lambda: restored.stock("BOLO") == 6, 30)
     wait_until(three.agree, 30)
     assert books_balance(restored)
+
+
+def test_a_restored_branch_keeps_what_its_peers_have_never_heard_of(
+    three: Country, postgres: PostgresServer
+) -> None:
+    matriz = three.houses["matriz"]
+    three.cut()
+    matriz.product("BOLO", 20)
+    matriz.sell("BOLO", 3)
+    backup = matriz.copy(postgres)
+    matriz.close()
+    restored = three.open("matriz", backup)
+    assert rejoin.close(restored.ports) and restored.stock("BOLO") == 0
+
+    three.heal()
+    restored.deliver()
+
+    wait_until(lambda: restored.stock("BOLO") == 17, 30)
+    wait_until(three.agree, 30)
+    assert books_balance(restored) and restored.errors == []
 
 
 def test_a_branch_that_joins_receives_everything(postgres: PostgresServer) -> None:
