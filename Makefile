@@ -69,7 +69,8 @@ race: dev-venv ## Prove the promises at full counts, then the audit; some of the
 		tests/race tests/outage tests/events tests/branches tests/async_orders tests/integration/test_events.py \
 		tests/integration/test_traces.py tests/integration/test_backup.py \
 		tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
-		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time
+		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time \
+		tests/integration/test_load_programs.py::test_a_load_that_grows_finds_where_the_shop_is_saturated
 
 controls: dev-venv ## Take each guard out of a copy and see its test fail; some of them: make controls C=if-match
 	@$(VENV)/python -m tests.controls $(C)

@@ -17,6 +17,7 @@ from local.progress import Silent
 from local.settings import REPOSITORY, inherited_environment
 from local.stack import Stack
 from local.web import free_ports
+from tests.race.rig import FULL
 
 MOMENT = Options(
     seconds=0.2,
@@ -137,6 +138,7 @@ def test_two_workers_share_a_load_and_the_master_judges_it(stack: Stack, tmp_pat
     assert [worker.returncode for worker in workers] == [0, 0]
 
 
+@pytest.mark.skipif(not FULL, reason="fills the machine for half a minute: make race")
 @pytest.mark.timeout(180)
 def test_a_load_that_grows_finds_where_the_shop_is_saturated(stack: Stack, tmp_path: Path) -> None:
     out = ("--out", str(tmp_path / "load"), "--classes", "Browser")
