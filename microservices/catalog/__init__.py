@@ -1,1 +1,4 @@
 """Products, categories, stock and reservations."""
+
+# Before any library: it says what not to load with them.
+import chassis  # noqa: F401
