@@ -270,3 +270,56 @@ def test_a_catalog_that_is_away_holds_orders_back_and_loses_none(
     found.heal()
     wait_until(lambda: len(filial.rows(COPY + " WHERE status = 'confirmed'")) == 10, 30)
     assert sorted(row[0] for row in filial.rows(COPY)) == sorted(ids)
+
+
+def test_orders_that_were_set_back_begin_one_epoch_and_go_on(
+    pair: tuple[Country, dict[str, Orders]], postgres: PostgresServer
+) -> None:
+    found, rooms = pair
+    filial = rooms["filial"]
+    house = found.houses["matriz"]
+    product_id = house.product("BOLO", 10)
+    user = rooms["matriz"].register("ana@example.com", "Ana")
+
+    def order(at: Orders) -> None:
+        order_id = new_id()
+        at.order(user, product_id, "confirmed", 1, order_id)
+        wait_until(lambda: filial.rows(f"{COPY} WHERE id = '{order_id}'"), 30)
+
+    order(rooms["matriz"])
+    rooms["matriz"].close()
+    backup = copy_of(rooms["matriz"].dsn, postgres)
+    with reopened(found, house, rooms["matriz"].dsn) as later:
+        for _ in range(5):
+            order(later)
+    with reopened(found, house, backup) as restored:
+        # Less was written than the peer has heard, and stays so: there is nothing to buy at night.
+        wait_until(lambda: filial.rows(HEARD) == [(2,)], 30)
+        order(restored)
+        assert restored.rows("SELECT epoch FROM branch_state") == [(2,)]
+        assert filial.rows(HEARD) == [(2,)]
+
+
+HEARD = "SELECT epoch FROM replica_sources WHERE branch = 'matriz'"
+
+
+@contextmanager
+def reopened(found: Country, house: House, dsn: str) -> Iterator[Orders]:
+    """Orders of a branch on another database, until the block ends."""
+    room = Orders(house.name, dsn, found, house)
+    house.ports.orders._bases[:] = [room.url]
+    room.start()
+    try:
+        yield room
+    finally:
+        room.close()
+
+
+def copy_of(dsn: str, server: PostgresServer) -> str:
+    """A copy of a database that nobody uses, as a backup has it; its URI."""
+    name = f"backup-{new_id().lower()}"
+    with closing(psycopg2.connect(server.dsn("postgres"))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{dsn.rpartition("/")[2]}"')
+    return server.dsn(name)

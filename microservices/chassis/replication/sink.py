@@ -91,9 +91,7 @@ class PeerSink:
             # Without a word of this start: should the answer be lost, the question comes again.
             answer = self._client.send(_encoded(self._ping(me)), seconds=SECONDS)
             known = answer["services"][self._service]["known"]
-            heard = (known["start"], known["position"])
-            back = state.was_set_back(connection.execute, self._client.name, *heard)
-            if known["epoch"] > me.epoch or back:
+            if _is_ahead(connection.execute, self._client.name, known, me):
                 raise self._set_back(known, me)
             state.began(connection.execute, self._client.name, self._start)
 
@@ -177,6 +175,16 @@ class PeerSink:
                     "reason": reason,
                 },
             )
+
+
+def _is_ahead(execute: state.Execute, peer: str, known: dict[str, Any], me: state.Self) -> bool:
+    """Whether a peer has heard of this branch what it does not know.
+
+    What it heard in an epoch that is over was made good when the present one began.
+    """
+    if known["epoch"] != me.epoch:
+        return bool(known["epoch"] > me.epoch)
+    return state.was_set_back(execute, peer, known["start"], known["position"])
 
 
 def _newest(events: Sequence[Event]) -> list[Event]:
