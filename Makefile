@@ -54,9 +54,9 @@ drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of w
 	@exec $(VENV)/python -m loadtests.drills $(if $(ON),--on $(ON)) $(if $(KIND),--kind '$(KIND)') \
 		$(if $(TIMES),--times $(TIMES)) $(if $(RATE),--rate $(RATE)) $(if $(filter-out 0,$(FULL)),--full)
 
-# Outages are mostly waiting, so the tests are shared out to two processes with a stack each.
+# Outages are mostly waiting, so the tests are shared out to three processes with a stack each.
 test: dev-venv ## Run every test that needs no Docker
-	$(VENV)/python -m pytest --numprocesses 2 --dist worksteal
+	$(VENV)/python -m pytest --numprocesses 3 --dist worksteal
 
 # One process: the tests share a stack, and kill parts of it.
 test-browser: dev-venv ## Try the shop and the console in Chromium (Debian: apt install chromium), with figures and screenshots in reports/
