@@ -36,7 +36,7 @@ http {{
     sendfile on;
     tcp_nopush on;
     keepalive_timeout 65s;
-    access_log access.log combined buffer=16k flush=1s;
+    access_log access.log combined buffer=64k flush=1s;
     client_body_temp_path tmp;
     proxy_temp_path tmp;
     fastcgi_temp_path tmp;
