@@ -67,6 +67,7 @@ test-browser: dev-venv ## Try the shop and the console in Chromium (Debian: apt 
 race: dev-venv ## Prove the promises at full counts, then the audit; some of them: make race P=1,7
 	@FEIRA_FULL=1 $(VENV)/python -m pytest -p tests.proof --timeout 3600 $(if $(P),--promises $(P)) \
 		tests/race tests/outage tests/events tests/branches tests/async_orders tests/integration/test_events.py \
+		tests/integration/test_time.py \
 		tests/integration/test_traces.py tests/integration/test_backup.py \
 		tests/cart/test_cart_race.py tests/cart/test_cart_outage.py \
 		tests/cart/test_cart_contract.py::test_an_unused_cart_expires_on_time \

@@ -10,6 +10,7 @@ It reads one job per line from its standard input, JSON, and answers each with o
 from __future__ import annotations
 
 import json
+import math
 import select
 import socket
 import sys
@@ -80,9 +81,9 @@ class _Connection:
         self.socket = socket.create_connection(self.address, timeout=SILENCE_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def begin(self) -> None:
+    def begin(self, due: int) -> None:
         self.flow = next(self.flows)
-        self.began = time.perf_counter_ns()
+        self.began = due
         self.socket.sendall(next(self.flow))
 
 
@@ -113,7 +114,11 @@ class Load:
 
 
 class Driver:
-    """Keeps each connection busy with one flow after the other until the time is over."""
+    """Keeps each connection busy with one flow after the other until the time is over.
+
+    With a rate flows begin when they are due instead, and one that has to wait for a connection has
+    begun to wait then: what the servers owe somebody who comes is not hidden by who waits already.
+    """
 
     def __init__(self, address: tuple[str, int], makers: list[Callable[[], Iterator[Flow]]]):
         self._poller = select.epoll()
@@ -122,17 +127,23 @@ class Driver:
         self._makers = makers
         self._end = 0
         self._left = 0
+        self._every = 0
+        self._due = 0
+        self._waiting: list[_Connection] = []
         self.load = Load()
 
-    def run(self, seconds: float, count: int = sys.maxsize) -> Load:
+    def run(self, seconds: float, count: int = sys.maxsize, rate: float = math.inf) -> Load:
         """Flows begun before the end are finished, so that every request was a whole one.
 
         Args:
             seconds: after which no flow begins.
             count: of flows; when so many have begun, none begins either.
+            rate: flows that are due in a second.
         """
         self._left = count
+        self._every = int(1e9 / rate)
         began, cpu = time.perf_counter_ns(), time.process_time()
+        self._due = began
         self._end = began + int(seconds * 1e9)
         try:
             self._drive()
@@ -148,13 +159,36 @@ class Driver:
         for maker in self._makers[: self._left]:
             connection = _Connection(self._address, maker())
             self._open(connection)
-            self._begin(connection)
+            self._waiting.append(connection)
+        self._begin_what_is_due()
         while self._connections:
-            ready = self._poller.poll(SILENCE_SECONDS)
-            if not ready:
+            ready = self._poller.poll(self._patience())
+            if not ready and not self._waiting:
                 raise TimeoutError(f"no answer for {SILENCE_SECONDS:.0f} s")
             for descriptor, _ in ready:
                 self._receive(self._connections[descriptor])
+            self._begin_what_is_due()
+
+    def _patience(self) -> float:
+        """Seconds until something has to be done, unless an answer comes before."""
+        if not self._waiting:
+            return SILENCE_SECONDS
+        return max(0, self._due - time.perf_counter_ns()) / 1e9
+
+    def _begin_what_is_due(self) -> None:
+        now = time.perf_counter_ns()
+        while self._waiting and self._left > 0 and now >= self._next(now) < self._end:
+            connection, due = self._waiting.pop(), self._next(now)
+            self._left -= 1
+            self._due += self._every
+            connection.begin(due)
+        if self._next(now) >= self._end or self._left <= 0:
+            while self._waiting:
+                self._close(self._waiting.pop())
+
+    def _next(self, now: int) -> int:
+        """When the next flow is due: without a rate at once."""
+        return self._due if self._every else now
 
     def _open(self, connection: _Connection) -> None:
         connection.open()
@@ -188,18 +222,14 @@ class Driver:
             self.load.latencies.append(time.perf_counter_ns() - connection.began)
         except WrongAnswer as error:
             self.load.wrong.append(str(error))
-        if time.perf_counter_ns() < self._end and self._left > 0:
-            self._begin(connection)
-        else:
-            self._close(connection)
-
-    def _begin(self, connection: _Connection) -> None:
-        self._left -= 1
-        connection.begin()
+        self._waiting.append(connection)
 
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Do one job: {flow, host, port, clients, seconds, data, count?}; see `flows` for the data."""
+    """Do one job: {flow, host, port, clients, seconds, data, count?, rate?}.
+
+    See `flows` for the data.
+    """
     make = FLOWS[job["flow"]]
 
     def maker(number: int) -> Callable[[], Iterator[Flow]]:
@@ -207,7 +237,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 
     makers = [maker(number) for number in range(job["clients"])]
     driver = Driver((job["host"], job["port"]), makers)
-    return driver.run(job["seconds"], job.get("count", sys.maxsize)).document()
+    limits = job.get("count", sys.maxsize), job.get("rate", math.inf)
+    return driver.run(job["seconds"], *limits).document()
 
 
 def main() -> None:

@@ -155,10 +155,15 @@ class Setting:
     commit: str
 
 
-def measure(at: Setting, scenario: Scenario, number: int, seconds: float) -> Measurement:
-    """Put load on for some seconds; raises StackError when the servers do not answer at all."""
+def measure(
+    at: Setting, scenario: Scenario, number: int, seconds: float, rate: float | None = None
+) -> Measurement:
+    """Put load on for some seconds, as much as can be or at a rate a second.
+
+    Raises StackError when the servers do not answer at all.
+    """
     before, machine_before, began = at.meter.read()
-    load = _load(at, scenario, seconds)
+    load = _load(at, scenario, seconds, rate)
     if scenario.settles:
         at.shop.settle()
     after, machine_after, ended = at.meter.read()
@@ -185,7 +190,7 @@ def measure(at: Setting, scenario: Scenario, number: int, seconds: float) -> Mea
     )
 
 
-def _load(at: Setting, scenario: Scenario, seconds: float) -> dict[str, Any]:
+def _load(at: Setting, scenario: Scenario, seconds: float, rate: float | None) -> dict[str, Any]:
     if scenario.target == PGBENCH:
         hot = scenario.flow == "hot"
         done = pgbench.run(at.stack, hot=hot, clients=at.clients, seconds=seconds, commit=at.commit)
@@ -199,4 +204,5 @@ def _load(at: Setting, scenario: Scenario, seconds: float) -> dict[str, Any]:
             "seconds": seconds,
             "data": scenario.data,
         }
+        | ({"rate": rate} if rate else {})
     )

@@ -83,11 +83,14 @@ def _rounds(at: Setting, wanted: list[Scenario], options: Options, results: Resu
         bar = progress.add_task("warm-up", total=len(wanted) * (options.rounds + 1))
         for number in range(options.rounds + 1):
             at.meter.look_again()
+            speeds: dict[str, float] = {}
             for scenario in wanted:
                 label = f"round {number}/{options.rounds}" if number else "warm-up"
                 progress.update(bar, description=f"{label}: {scenario.title}")
                 seconds = options.seconds if number else warm_up
-                measurement = measure(at, scenario, number, seconds)
+                half = speeds[scenario.half_of] / 2 if scenario.half_of else None
+                measurement = measure(at, scenario, number, seconds, half)
+                speeds[scenario.name] = measurement.per_second
                 if number:
                     results.measurements.append(measurement)
                 progress.advance(bar)

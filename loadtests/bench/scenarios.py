@@ -27,6 +27,7 @@ class Scenario:
         target: the server that is asked: gateway, static, flask or pgbench.
         flow: of `flows`; for pgbench `many` or `hot`.
         settles: what happens after the answers belongs to it and is waited for.
+        half_of: the scenario of which half as many a second are due, instead of as many as can be.
         servers: how the names of the processes begin whose CPU time is its cost.
     """
 
@@ -36,6 +37,7 @@ class Scenario:
     flow: str
     data: dict[str, Any] = field(default_factory=dict)
     settles: bool = False
+    half_of: str | None = None
     servers: tuple[str, ...] = ("",)
 
     def counts(self, process: str) -> bool:
@@ -80,6 +82,10 @@ def scenarios(shop: Prepared) -> list[Scenario]:
         _reads("search", "search", search, 100, cached=False),
         Scenario("cart-add", "add to cart", GATEWAY, "add_to_cart", cart),
         Scenario("purchase", "purchase", GATEWAY, "purchase", many, True),
+        Scenario(
+            *("purchase-half", "purchase, half as many", GATEWAY, "purchase", many, True),
+            half_of="purchase",
+        ),
         Scenario("purchase-hot", "purchase, hot product", GATEWAY, "purchase", hot, True),
         Scenario("pgbench", "pgbench purchase", PGBENCH, "many", servers=(POSTGRES,)),
         Scenario("pgbench-hot", "pgbench, hot product", PGBENCH, "hot", servers=(POSTGRES,)),
@@ -90,11 +96,12 @@ NAMES = tuple(each.name for each in scenarios(Prepared([], [], [], [])))
 
 
 def chosen(every: Sequence[Scenario], names: Sequence[str]) -> list[Scenario]:
-    """Those that were asked for, in the order of the table; all when none is named.
+    """Those that were asked for and what they are a half of; all when none is named.
 
     Raises ValueError naming what there is not.
     """
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise ValueError(f"there is no {unknown[0]}; there are: {', '.join(NAMES)}")
-    return [each for each in every if not names or each.name in names]
+    needed = {each.half_of for each in every if each.name in names}
+    return [each for each in every if not names or each.name in {*names, *needed}]

@@ -49,6 +49,7 @@ def good() -> Results:
             replace(static, scenario="page", count=60),
             replace(static, scenario="cart-add", count=50),
             replace(static, scenario="purchase", cpu_ms={"orders": 5.0, "postgres-1": 3.0}),
+            replace(static, scenario="purchase-half", p50=1.0, p99=5.0),
         ]
     return results
 
@@ -91,9 +92,10 @@ def test_a_run_that_meets_the_bars_is_judged_so() -> None:
         pytest.approx(0.6),
         pytest.approx(0.5),
         8.0,
+        pytest.approx(5.0),
         900.0,
     ]
-    assert verdicts(results) == [Verdict.MET] * 6
+    assert verdicts(results) == [Verdict.MET] * 7
     assert results.exit_code == 0
 
 
@@ -104,7 +106,7 @@ def test_the_worse_of_both_cached_reads_is_judged_by_speed_and_by_cost() -> None
         for m in results.measurements
     ]
     assert [bar.value for bar, _ in results.bars][:2] == [pytest.approx(0.6), pytest.approx(0.5)]
-    assert verdicts(results) == [Verdict.MISSED] * 2 + [Verdict.MET] * 4
+    assert verdicts(results) == [Verdict.MISSED] * 2 + [Verdict.MET] * 5
     assert results.exit_code == 1
 
 
@@ -120,7 +122,7 @@ def test_rounds_that_others_disturbed_are_left_out() -> None:
 def test_a_noisy_machine_is_not_judged_but_its_memory_is() -> None:
     results = good()
     results.measurements = [replace(m, foreign=0.5) for m in results.measurements]
-    assert verdicts(results) == [Verdict.UNJUDGED] * 5 + [Verdict.MET]
+    assert verdicts(results) == [Verdict.UNJUDGED] * 6 + [Verdict.MET]
     assert results.exit_code == 1
     assert "Too noisy to judge" in report.bar_lines(results)[-1]
     # The figures are shown all the same.
@@ -131,7 +133,15 @@ def test_what_was_not_measured_is_not_judged() -> None:
     results = good()
     results.measurements = [m for m in results.measurements if m.scenario != "purchase"]
     met = [Verdict.MET] * 4
-    assert verdicts(results) == [*met, Verdict.UNJUDGED, Verdict.MET]
+    assert verdicts(results) == [*met, Verdict.UNJUDGED, Verdict.MET, Verdict.MET]
+
+
+def test_the_last_of_a_hundred_may_wait_five_times_as_long_as_the_middle_one() -> None:
+    results = good()
+    half = [m for m in results.measurements if m.scenario == "purchase-half"]
+    rest = [m for m in results.measurements if m.scenario != "purchase-half"]
+    results.measurements = [*rest, *(replace(m, p99=5.1) for m in half)]
+    assert verdicts(results) == [*[Verdict.MET] * 5, Verdict.MISSED, Verdict.MET]
 
 
 def test_wrong_answers_are_told_and_end_with_1() -> None:
@@ -160,7 +170,7 @@ def test_the_page_has_every_row_and_every_bar() -> None:
     page = report.markdown(good())
     for text in ("nginx, static 5 KB file", "product list, cached", "| purchase |"):
         assert text in page
-    assert page.count("\n- met ") == 6
+    assert page.count("\n- met ") == 7
     # As many cells in each line of a table.
     for table in page.split("\n\n")[4:6]:
         assert len({line.count("|") for line in table.splitlines()}) == 1
@@ -169,6 +179,8 @@ def test_the_page_has_every_row_and_every_bar() -> None:
 def test_scenarios_are_chosen_by_name_and_unknown_ones_are_named() -> None:
     assert [each.name for each in chosen(ALL, [])] == list(NAMES)
     assert [each.name for each in chosen(ALL, ["purchase", "static"])] == ["static", "purchase"]
+    half = chosen(ALL, ["purchase-half"])
+    assert [each.name for each in half] == ["purchase", "purchase-half"]
     with pytest.raises(ValueError, match="there is no sttic; there are: static, flask"):
         chosen(ALL, ["sttic"])
 

@@ -110,6 +110,16 @@ def test_a_load_of_so_many_flows_ends_with_them() -> None:
     assert 0 < load["mean"] <= load["percentiles"][100]
 
 
+def test_a_rate_is_kept_and_a_wait_for_a_connection_counts() -> None:
+    with server(LENGTH) as port:
+        steady = client.run(job(port, seconds=1, rate=50))
+        # Due all at once, and one connection for them: each waits for those before it.
+        crowded = client.run(job(port, clients=1, seconds=1e-4, rate=1e6))
+    assert steady["count"] == 50 and steady["seconds"] >= 0.9
+    assert crowded["count"] == 100
+    assert crowded["percentiles"][100] > 0.8 * crowded["seconds"] * 1000
+
+
 def test_a_connection_that_the_server_ends_is_made_anew() -> None:
     closing = LENGTH.replace(b"X-A: b", b"Connection: close")
     with server(closing) as port:
