@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from cart.ports import Ports
 from cart.problems import CartNotFound, InsufficientStock, ItemNotFound, ProductNotFound
-from cart.products import Knowledge
+from cart.products import HEARD, Knowledge, Remembered, remembered
 from cart.store import MOST_SETTLED
 from chassis.clock import rfc3339
 from chassis.ids import ULID_PATTERN
@@ -97,10 +97,7 @@ class Change:
 def open_cart(ports: Ports) -> Cart:
     """A new, empty cart under an id that cannot be guessed."""
     cart_id = secrets.token_urlsafe(18)
-    pipeline = ports.redis.pipeline(transaction=True)
-    pipeline.hset(_key(cart_id), mapping={"_version": 1, "_settled": ""})
-    pipeline.pexpire(_key(cart_id), _ttl(ports))
-    pipeline.execute()
+    ports.scripts.open([_key(cart_id)], [_ttl(ports)])
     return Cart(cart_id, 1, (), _expiry(ports))
 
 
@@ -110,8 +107,9 @@ def find(ports: Ports, cart_id: str, token: str | None) -> Cart:
     Raises:
         CartNotFound: it never was, has expired or was deleted.
     """
-    stored = _read(ports, cart_id)
-    return _shown(ports, cart_id, stored, ports.products.look(_products_in(stored), token))
+    stored, found = _read(ports, cart_id)
+    known = ports.products.look(_products_in(stored), token, remembered=found)
+    return _shown(ports, cart_id, stored, known)
 
 
 def change(ports: Ports, wanted: Change, token: str | None) -> Cart:
@@ -125,10 +123,11 @@ def change(ports: Ports, wanted: Change, token: str | None) -> Cart:
         InsufficientStock: the line would come to more than is in stock.
         Unprocessable: the line or the cart would be too large.
     """
-    lines = _products_in(_read(ports, wanted.cart_id)) | {wanted.product_id}
+    stored, found = _read(ports, wanted.cart_id, wanted.product_id)
+    lines = _products_in(stored) | {wanted.product_id}
     if len(lines) > MOST_LINES:
         raise _too_many_lines()
-    known = ports.products.look(lines, token)
+    known = ports.products.look(lines, token, remembered=found)
     try:
         stored = _apply(ports, wanted, known)
     except (ProductNotFound, InsufficientStock):
@@ -217,14 +216,13 @@ def _apply(ports: Ports, wanted: Change, known: Knowledge) -> dict[str, str]:
     return _fields(outcome[1])
 
 
-def _read(ports: Ports, cart_id: str) -> dict[str, str]:
-    pipeline = ports.redis.pipeline(transaction=False)
-    pipeline.hgetall(_known_key(cart_id))
-    pipeline.pexpire(_key(cart_id), _ttl(ports))
-    stored: dict[str, str] = pipeline.execute()[0]
-    if not stored:
+def _read(ports: Ports, cart_id: str, *products: int) -> tuple[dict[str, str], Remembered]:
+    """What is in a cart, and what is known of it and of `products`, as one moment has both."""
+    answer = ports.scripts.look([_known_key(cart_id), HEARD], [_ttl(ports), *products])
+    if not answer:
         raise _gone()
-    return stored
+    flat, heard, ids, views = answer
+    return _fields(flat), remembered(map(int, ids), views, bool(heard))
 
 
 def _shown(ports: Ports, cart_id: str, stored: dict[str, str], known: Knowledge) -> Cart:

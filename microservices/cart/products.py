@@ -47,6 +47,19 @@ class View:
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """What Redis has of some products.
+
+    Attributes:
+        views: by product id.
+        heard: whether the catalog was there moments ago.
+    """
+
+    views: dict[int, View]
+    heard: bool
+
+
+@dataclass(frozen=True)
 class Knowledge:
     """What is known of some products at one moment.
 
@@ -85,7 +98,12 @@ class Products:
         )
 
     def look(
-        self, ids: Iterable[int], token: str | None, *, anew: frozenset[int] = frozenset()
+        self,
+        ids: Iterable[int],
+        token: str | None,
+        *,
+        remembered: Remembered | None = None,
+        anew: frozenset[int] = frozenset(),
     ) -> Knowledge:
         """What is known of these products, asking the catalog at most once.
 
@@ -95,6 +113,7 @@ class Products:
         Args:
             ids: at most 100.
             token: the shopper's consistency token, passed on to the catalog.
+            remembered: what Redis has of them, if it was read already.
             anew: those to ask the catalog for whatever the views say.
 
         Raises:
@@ -103,8 +122,9 @@ class Products:
         wanted = sorted(set(ids))
         if not wanted:
             return Knowledge({}, frozenset(), True)
-        views, heard = self._remembered(wanted)
-        silent = not heard and time.monotonic() - self._heard > self._settings.catalog_check_seconds
+        found = remembered or self._remembered(wanted)
+        views, since = found.views, time.monotonic() - self._heard
+        silent = not found.heard and since > self._settings.catalog_check_seconds
         unsure = [i for i in wanted if silent or i in anew or i not in views]
         if not unsure:
             return Knowledge(views, frozenset(), True)
@@ -144,10 +164,9 @@ class Products:
         self._hold_places(ids)
         return len(self._remember(self._ask(ids, None)))
 
-    def _remembered(self, ids: Sequence[int]) -> tuple[dict[int, View], bool]:
+    def _remembered(self, ids: Sequence[int]) -> Remembered:
         *texts, heard = self._redis.mget([*map(key_of, ids), HEARD])
-        found = {i: _view(text) for i, text in zip(ids, texts, strict=True) if text}
-        return {i: view for i, view in found.items() if view is not None}, heard is not None
+        return remembered(ids, texts, heard is not None)
 
     def _fetch(self, ids: Sequence[int], token: str | None) -> dict[int, View]:
         self._hold_places(ids)
@@ -204,6 +223,12 @@ class Products:
             kept = _view(answer) if isinstance(answer, str) else None
             newest[product_id] = kept or fetched[product_id]
         return newest
+
+
+def remembered(ids: Iterable[int], texts: Iterable[str | bytes | None], heard: bool) -> Remembered:
+    """What Redis has of some products, from the texts of their views."""
+    found = {i: _view(text) for i, text in zip(ids, texts, strict=True) if text}
+    return Remembered({i: view for i, view in found.items() if view is not None}, heard)
 
 
 def key_of(product_id: int) -> str:

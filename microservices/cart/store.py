@@ -28,12 +28,16 @@ class Scripts:
     """The changes that must happen whole and alone.
 
     Attributes:
+        open: makes an empty cart; see `OPEN`.
+        look: a cart and what is known of its products; see `LOOK`.
         change: adds to a line or sets it; see `CHANGE`.
         remove: takes a line out; see `REMOVE`.
         settle: takes out what an order bought; see `SETTLE`.
         learn: keeps the newer of two views of a product; see `LEARN`.
     """
 
+    open: Script
+    look: Script
     change: Script
     remove: Script
     settle: Script
@@ -59,6 +63,8 @@ def connect(url: str, *, wait_seconds: float, connections: int) -> Redis:
 def scripts(redis: Redis) -> Scripts:
     """The scripts, each sent to Redis when it first runs there."""
     return Scripts(
+        open=redis.register_script(OPEN),
+        look=redis.register_script(LOOK),
         change=redis.register_script(CHANGE),
         remove=redis.register_script(REMOVE),
         settle=redis.register_script(SETTLE),
@@ -79,6 +85,31 @@ def memory(redis: Redis) -> dict[str, int]:
     found: dict[str, Any] = redis.info("memory")
     return {"used_bytes": found["used_memory"], "max_bytes": found["maxmemory"]}
 
+
+# KEYS: the cart. ARGV: TTL in ms.
+OPEN = """
+redis.call('HSET', KEYS[1], '_version', 1, '_settled', '')
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+"""
+
+# KEYS: the cart, the sign that the catalog was heard of. ARGV: TTL in ms, then products to be
+# looked at with those in the cart. Answers {the hash, sign, ids, views}, or {} when the cart is
+# gone. Which views are read is in the cart, so they cannot be named among the keys.
+LOOK = """
+if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 0 then return {} end
+local cart, ids, views, seen = redis.call('HGETALL', KEYS[1]), {}, {}, {}
+local function add(id)
+  if seen[id] then return end
+  seen[id] = true
+  ids[#ids + 1], views[#views + 1] = id, 'product:' .. id
+end
+for i = 1, #cart, 2 do
+  if cart[i]:sub(1, 1) ~= '_' then add(cart[i]) end
+end
+for i = 2, #ARGV do add(ARGV[i]) end
+if #ids > 0 then views = redis.call('MGET', unpack(views)) end
+return {cart, redis.call('EXISTS', KEYS[2]), ids, views}
+"""
 
 # KEYS: the cart. ARGV: "add" or "set", product id, quantity, units in stock or "" when unknown,
 # snapshot or "" to keep the one there is, TTL in ms, most lines, most units of a line.
