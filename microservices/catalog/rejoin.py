@@ -9,6 +9,7 @@ peers have answered it stays closed. Then it goes on in a new epoch, and tells t
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,12 +101,14 @@ def rejoin(ports: Ports) -> bool:
             log.warning("peer_has_not_answered", peer=peer.name, error=str(error)[:200])
             return False
     at = Branch(ports.branch, ports.clock)
-    if ports.database.write(lambda session: _take_up(session, at, answers)):
+    if ports.database.write(lambda session: _take_up(session, at, answers, ports.peers)):
         log.warning("branch_rejoined", peers=list(ports.peers))
     return False
 
 
-def _take_up(session: Session, at: Branch, answers: list[dict[str, Any]]) -> bool:
+def _take_up(
+    session: Session, at: Branch, answers: list[dict[str, Any]], peers: Iterable[str]
+) -> bool:
     me = state.of_self(session.execute)
     rows = _lock_all(session, at)
     told = {row["sku"] for answer in answers for row in answer["stock"] + answer["transfers"]}
@@ -122,7 +125,8 @@ def _take_up(session: Session, at: Branch, answers: list[dict[str, Any]]) -> boo
     session.execute(
         text("SELECT observe_lamport(:seen)"), {"seen": max(a["lamport"] for a in answers)}
     )
-    state.begin_epoch(session.execute, max(answer["epoch"] for answer in answers))
+    above = max(me.epoch, *(answer["epoch"] for answer in answers))
+    state.begin_epoch(session.execute, above, peers)
     session.execute(text("UPDATE branch_state SET rejoining = false"))
     for stock in rows.values():
         offer = find(session, stock.product_id, at.name)

@@ -65,7 +65,8 @@ def relays(ports: Ports) -> list[PeerRelay]:
 
 
 def _begin_epoch(ports: Ports, above: int) -> None:
-    ports.database.write(lambda session: state.begin_epoch(session.execute, above))
+    # Nothing that peers have heard of orders is asked back: what is lost here is lost here.
+    ports.database.write(lambda session: state.begin_epoch(session.execute, above, ports.peers))
 
 
 def _is_told(branch: str, event: Event) -> bool:

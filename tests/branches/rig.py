@@ -384,13 +384,19 @@ class Country:
         self.orders_urls = dict.fromkeys(names, NOWHERE)
         self.houses: dict[str, House] = {}
 
-    def open(self, name: str, dsn: str | None = None) -> House:
-        """Start a branch, with a database that is new unless one is given."""
+    def open(self, name: str, dsn: str | None = None, *, without: str = "") -> House:
+        """Start a branch, with a database that is new unless one is given.
+
+        Args:
+            without: who is not to be among its peers.
+        """
+        ways = self.ways_from(name)
+        ways.pop(without, None)
         house = House(
             name,
             dsn or fresh_database(self._server, "catalog"),
             self._ports[name],
-            self.ways_from(name),
+            ways,
             rebalance=self._rebalance,
             orders_url=self.orders_urls[name],
         )

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from catalog import rejoin, reservations, retirement
+from catalog import branches, rejoin, reservations, retirement
 from catalog.problems import InsufficientStock
+from chassis.replication.client import PeerAway
 from tests.branches.counting import books_balance, units
 from tests.branches.rig import Country, Faults, House, country
 from tests.postgres_server import PostgresServer
@@ -122,6 +123,51 @@ def test_a_restored_branch_keeps_what_its_peers_have_never_heard_of(
     wait_until(lambda: restored.stock("BOLO") == 17, 30)
     wait_until(three.agree, 30)
     assert books_balance(restored) and restored.errors == []
+
+
+def test_a_peer_that_was_not_asked_when_a_branch_rejoined_is_asked_when_it_is_back(
+    three: Country, postgres: PostgresServer
+) -> None:
+    matriz, litoral = three.houses["matriz"], three.houses["litoral"]
+    matriz.product("BOLO", 20)
+    wait_until(three.agree)
+    backup = matriz.copy(postgres)
+    matriz.send("BOLO", 5, "litoral")
+    wait_until(lambda: litoral.stock("BOLO") == 5)
+    wait_until(three.agree)
+    matriz.close()
+    # Litoral is out of reach, and taken out of PEERS so that the shop can open.
+    restored = three.open("matriz", backup, without="litoral")
+    three.cut(("matriz", "litoral"), ("filial", "litoral"))
+    restored.deliver()
+    opened = "SELECT epoch, rejoining FROM branch_state"
+    wait_until(lambda: restored.rows(opened) == [(3, False)], 30)
+    restored.close()
+
+    three.heal()
+    three.open("matriz", backup).deliver()
+
+    wait_until(lambda: three.houses["matriz"].rows(opened) == [(5, False)], 30)
+    wait_until(three.agree, 30)
+    assert units(three, "BOLO") == {"available": 20}
+    assert books_balance(three.houses["matriz"])
+
+
+def test_a_branch_that_rejoins_says_nothing_of_what_it_believes_to_have(three: Country) -> None:
+    matriz, filial = three.houses["matriz"], three.houses["filial"]
+    matriz.product("BOLO", 20)
+    wait_until(three.agree)
+    matriz.close()
+    before = filial.view()
+    assert rejoin.close(matriz.ports)
+
+    for relay in branches.relays(matriz.ports):
+        with pytest.raises(PeerAway, match="has not heard from all"):
+            relay._sink.introduce()
+        with pytest.raises(PeerAway, match="has not heard from all"):
+            relay._sink.deliver([], None)
+
+    assert filial.view() == before
 
 
 def test_a_branch_that_joins_receives_everything(postgres: PostgresServer) -> None:

@@ -80,6 +80,21 @@ CREATE TABLE lost_edits (
 );
 """
 
+# What a peer heard of this branch in epochs before this one was made good when it began. A peer
+# that was not there then still has to be asked.
+MADE_GOOD = """
+CREATE TABLE made_good (
+    peer text NOT NULL,
+    epoch bigint NOT NULL,
+    PRIMARY KEY (peer, epoch)
+);
+"""
+
+
+def made_good_grants(role: str) -> str:
+    """What a service's role may do with it."""
+    return f"GRANT SELECT ON made_good TO {role}, auditor; GRANT INSERT ON made_good TO {role};"
+
 
 def grants(role: str) -> str:
     """What a service's role may do with them."""

@@ -91,8 +91,9 @@ class PeerSink:
             # Without a word of this start: should the answer be lost, the question comes again.
             answer = self._client.send(_encoded(self._ping(me)), seconds=SECONDS)
             known = answer["services"][self._service]["known"]
-            if _is_ahead(connection.execute, self._client.name, known, me):
+            if state.was_set_back(connection.execute, self._client.name, known, me):
                 raise self._set_back(known, me)
+            self._refuse_to_speak(me)
             state.began(connection.execute, self._client.name, self._start)
 
     def publish(self, events: Sequence[Event], after: str | None = None) -> str:
@@ -109,6 +110,7 @@ class PeerSink:
         """The same for any number of events, whatever they are."""
         with self._engine.connect() as connection:
             me = state.of_self(connection.execute)
+        self._refuse_to_speak(me)
         position = after
         # Read before what is sent: never more than is written.
         self._mark = {"epoch": me.epoch, "start": self._start, "position": me.written}
@@ -121,6 +123,11 @@ class PeerSink:
             raise DataLost(None)
         self._most = min(MOST_EVENTS, self._most + 1 + self._most // 8)
         return position
+
+    def _refuse_to_speak(self, me: state.Self) -> None:
+        """While it rejoins, what this branch says under its new epoch would be what it forgot."""
+        if me.rejoining:
+            raise PeerAway("This branch has not heard from all of its peers.")
 
     def _ping(self, me: state.Self) -> dict[str, Any]:
         now = rfc3339(self._clock.now())
@@ -175,16 +182,6 @@ class PeerSink:
                     "reason": reason,
                 },
             )
-
-
-def _is_ahead(execute: state.Execute, peer: str, known: dict[str, Any], me: state.Self) -> bool:
-    """Whether a peer has heard of this branch what it does not know.
-
-    What it heard in an epoch that is over was made good when the present one began.
-    """
-    if known["epoch"] != me.epoch:
-        return bool(known["epoch"] > me.epoch)
-    return state.was_set_back(execute, peer, known["start"], known["position"])
 
 
 def _newest(events: Sequence[Event]) -> list[Event]:

@@ -52,18 +52,24 @@ def began(execute: Execute, peer: str, start: str) -> None:
     execute(text(_BEGAN), {"peer": peer, "start": start})
 
 
-def was_set_back(execute: Execute, peer: str, start: str | None, position: int) -> bool:
+def was_set_back(execute: Execute, peer: str, known: dict[str, Any], me: Self) -> bool:
     """Whether a peer has heard of this branch what it does not know.
 
     Args:
-        start, position: how far the peer heard it, if it did.
+        known: how far the peer heard it: `epoch`, `start` (None: never) and `position`.
+        me: this branch now.
     """
-    if start is None:
+    if known["epoch"] > me.epoch:
+        return True
+    before = {"peer": peer, "epoch": known["epoch"]}
+    if known["start"] is None or execute(text(_IS_MADE_GOOD), before).scalar():
         return False
-    known = execute(text(_UNTIL), {"peer": peer, "start": start}).one_or_none()
-    return known is None or position > known.until
+    start = {"peer": peer, "start": known["start"]}
+    found = execute(text(_UNTIL), start).one_or_none()
+    return found is None or known["position"] > found.until
 
 
+_IS_MADE_GOOD = "SELECT EXISTS (SELECT FROM made_good WHERE peer = :peer AND epoch > :epoch)"
 _BEGAN = f"""
 INSERT INTO branch_starts (peer, id, position)
 SELECT :peer, :start, {_WRITTEN}
@@ -115,10 +121,23 @@ def _peer(row: Any) -> dict[str, Any]:
     }
 
 
-def begin_epoch(execute: Execute, above: int) -> None:
-    """Go on in a later epoch than any that was heard of, and tell every peer everything anew."""
-    execute(text("UPDATE branch_state SET epoch = greatest(epoch, :above) + 1"), {"above": above})
-    execute(text("DELETE FROM outbox_cursors WHERE sink LIKE 'peer:%'"))
+def begin_epoch(execute: Execute, above: int, peers: Iterable[str]) -> None:
+    """Be in a later epoch than any that was heard of, and tell every peer everything anew.
+
+    Args:
+        above: the last epoch that is over; nothing begins when that is known already.
+        peers: those whose knowledge of epochs before is made good.
+    """
+    if execute(text(_NEXT_EPOCH), {"above": above}).rowcount:
+        execute(text("DELETE FROM outbox_cursors WHERE sink LIKE 'peer:%'"))
+    execute(text(_MAKE_GOOD), {"peers": list(peers)})
+
+
+_NEXT_EPOCH = "UPDATE branch_state SET epoch = :above + 1 WHERE epoch <= :above"
+_MAKE_GOOD = """
+INSERT INTO made_good (peer, epoch)
+SELECT peer, epoch FROM branch_state, unnest(CAST(:peers AS text[])) AS peer ON CONFLICT DO NOTHING
+"""
 
 
 def forget_others(engine: Engine, known: Iterable[str]) -> bool:
