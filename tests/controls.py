@@ -281,7 +281,7 @@ CONTROLS = (
         "newest",
         42,
         "the comparison of versions of another branch's stock",
-        "tests/branches/test_promises.py::test_all_branches_come_to_the_same_view_after_a_bad_network",
+        "tests/branches/test_door.py::test_a_repeated_or_older_event_changes_nothing",
         (
             Change(
                 "microservices/catalog/replica.py",

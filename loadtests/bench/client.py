@@ -15,6 +15,7 @@ import select
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,7 +130,8 @@ class Driver:
         self._left = 0
         self._every = 0
         self._due = 0
-        self._waiting: list[_Connection] = []
+        # The longest idle first: nginx ends one that says nothing for ten seconds.
+        self._waiting: deque[_Connection] = deque()
         self.load = Load()
 
     def run(self, seconds: float, count: int = sys.maxsize, rate: float = math.inf) -> Load:
@@ -178,7 +180,7 @@ class Driver:
     def _begin_what_is_due(self) -> None:
         now = time.perf_counter_ns()
         while self._waiting and self._left > 0 and now >= self._next(now) < self._end:
-            connection, due = self._waiting.pop(), self._next(now)
+            connection, due = self._waiting.popleft(), self._next(now)
             self._left -= 1
             self._due += self._every
             connection.begin(due)

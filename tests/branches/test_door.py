@@ -145,6 +145,7 @@ def test_a_branch_cannot_speak_of_the_stock_of_another(matriz: House) -> None:
 
 
 @pytest.mark.promise(44)
+@pytest.mark.promise(42)
 def test_a_repeated_or_older_event_changes_nothing(matriz: House) -> None:
     said = event("stock_update", stock("REPETIDO", 5, 4))
     for _ in range(100):

@@ -80,6 +80,7 @@ def test_orders_may_die_before_and_after_every_row_and_call(
 ) -> None:
     product = shop.new_product(stock=KILLS * len(POINTS))["id"]
     killed: list[Victim] = []
+    plans.die(BACKGROUND, "after release")  # while it sees to those who do not ask again
     for position, (story, point) in enumerate(POINTS):
         for number in range(KILLS):
             # Half of the senders ask again; where an answer is due to them at once, all do.
@@ -88,7 +89,6 @@ def test_orders_may_die_before_and_after_every_row_and_call(
             _kill(shop, customer, plans, victim)
             killed.append(victim)
         reached((position + 1) / len(POINTS))
-    plans.die(BACKGROUND, "after release")  # while it sees to those who do not ask again
     last_death = _now(stack)
     _ask_again(stack, customer, [victim for victim in killed if victim.patient])
     wait_until(lambda: not unfinished(stack, customer), ENDS_WITHIN_SECONDS)
