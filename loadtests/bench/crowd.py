@@ -6,17 +6,22 @@ Rows are as the services would have written them, but nobody was told: no event,
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from typing import Any
 
 import psycopg2
 from redis import Redis
 
+from local.errors import StackError
 from local.stack import Stack
 
 BATCH = 50_000
 CART_BATCH = 5_000
 DAY_MILLISECONDS = 86_400_000
+# How long the standby may take for what was written, and a Redis for its log.
+REST_SECONDS = 600
+BEHIND_BYTES = 1_000_000
 # Each customer of the crowd has so many orders, and the one who is measured so many of all.
 ORDERS_EACH, ORDERS_OF_HIS_OWN = 20, 60
 
@@ -75,6 +80,10 @@ INSERT INTO idempotency_keys (user_id, route, key, body_hash, order_id, status, 
 SELECT user_id, 'checkout', id, '', id, 201, '{}', now() FROM made
 """
 
+_BEHIND = """
+SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, '0/0')) FROM pg_stat_replication
+"""
+
 
 class Crowd:
     """Fills a stack step by step; `size` is how many of each there are."""
@@ -86,7 +95,10 @@ class Crowd:
         self.size = 0
 
     def grow(self, size: int) -> None:
-        """Up to `size` products, orders and carts."""
+        """Up to `size` products, orders and carts; returns when the stores are at rest.
+
+        Raises StackError when they are not within ten minutes.
+        """
         for first in range(self.size + 1, size + 1, BATCH):
             last = min(first + BATCH - 1, size)
             share = {
@@ -103,6 +115,7 @@ class Crowd:
         for database in ("catalog", "orders"):
             self._do(database, "VACUUM ANALYZE", {})
         self._do("catalog", "CHECKPOINT", {})
+        self._wait_until_at_rest()
 
     def carts(self, count: int) -> list[str]:
         """Ids of `count` carts from all over."""
@@ -125,6 +138,21 @@ class Crowd:
                     pipeline.hset(key, mapping=fields)
                     pipeline.pexpire(key, DAY_MILLISECONDS)
                 pipeline.execute()
+
+    def _wait_until_at_rest(self) -> None:
+        """What is measured is a large shop, not what filling it still costs the stores."""
+        limit = time.monotonic() + REST_SECONDS
+        while not self._is_at_rest():
+            if time.monotonic() > limit:
+                raise StackError(f"the stores were not at rest after {REST_SECONDS} s")
+            time.sleep(1)
+
+    def _is_at_rest(self) -> bool:
+        with Redis.from_url(self._stack.redis_urls["redis-carts"]) as redis:
+            writes = redis.info("persistence")
+        if any(writes[of] for of in ("aof_rewrite_in_progress", "aof_rewrite_scheduled")):
+            return False
+        return all(row[0] < BEHIND_BYTES for row in self._do("catalog", _BEHIND, {}))
 
     def _do(
         self, database: str, statement: str, values: dict[str, object]
