@@ -86,8 +86,10 @@ def test_orders_killed_during_checkouts(stack: Stack, shop: Shop, customer: Acco
         if purchase.token == "tok_ok":
             assert purchase.last is not None
             assert made == [(purchase.last.json()["id"], "confirmed")], purchase.told
-        else:
+        elif purchase.token in FINAL or made:
             assert [status for _, status in made] == ["failed"], purchase.told
+        else:  # Orders died before it was opened, and nobody asked again.
+            assert purchase.told[0].startswith(("no answer", "50")), purchase.told
     assert _captured(stack, customer) == sorted(confirmed)
     wait_until(lambda: ledgers(stack, [product])[product].held == 0)
     after = ledgers(stack, [product])[product]
