@@ -9,6 +9,7 @@ import pytest
 
 from catalog import branches, rejoin, reservations, retirement
 from catalog.problems import InsufficientStock
+from chassis.events import Event
 from chassis.replication.client import PeerAway
 from tests.branches.counting import books_balance, units
 from tests.branches.rig import Country, Faults, House, country
@@ -168,6 +169,30 @@ def test_a_branch_that_rejoins_says_nothing_of_what_it_believes_to_have(three: C
             relay._sink.deliver([], None)
 
     assert filial.view() == before
+
+
+def test_a_branch_that_closes_while_it_tells_everything_says_nothing_of_its_empty_shelves(
+    three: Country,
+) -> None:
+    matriz, filial = three.houses["matriz"], three.houses["filial"]
+    matriz.product("BOLO", 20)
+    wait_until(three.agree)
+    matriz.close()
+    before = filial.view()
+    relay = branches.relays(matriz.ports)[0]
+
+    def everything() -> Iterator[Event]:
+        # As when another peer's relay finds in this moment that the branch was set back.
+        assert rejoin.close(matriz.ports)
+        with matriz.ports.database.primary.connect() as connection:
+            yield from branches.snapshot(connection, matriz.ports)
+
+    with pytest.raises(PeerAway, match="went from epoch 1 to 2"):
+        relay._sink.deliver(everything(), None)
+
+    assert filial.view() == before
+    three.open("matriz", matriz.dsn).deliver()
+    wait_until(lambda: units(three, "BOLO") == {"available": 20}, 30)
 
 
 def test_a_branch_that_joins_receives_everything(postgres: PostgresServer) -> None:

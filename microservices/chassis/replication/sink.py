@@ -116,6 +116,9 @@ class PeerSink:
         self._mark = {"epoch": me.epoch, "start": self._start, "position": me.written}
         documents = (each | self._mark for each in self._prepare(events))
         for chunk in _chunks(documents, self._most):
+            # It was read after `me` was: a branch that closed meanwhile has set its stock to
+            # nothing, and a peer would take that for the last that was said before it closed.
+            self._refuse_another_epoch(me)
             position = self._hand_over(chunk, me)
         if position is None or position == after:
             position = self._hand_over([_encoded(self._ping(me) | self._mark)], me)
@@ -128,6 +131,12 @@ class PeerSink:
         """While it rejoins, what this branch says under its new epoch would be what it forgot."""
         if me.rejoining:
             raise PeerAway("This branch has not heard from all of its peers.")
+
+    def _refuse_another_epoch(self, me: state.Self) -> None:
+        with self._engine.connect() as connection:
+            now = state.of_self(connection.execute)
+        if now.epoch != me.epoch:
+            raise PeerAway(f"This branch went from epoch {me.epoch} to {now.epoch} meanwhile.")
 
     def _ping(self, me: state.Self) -> dict[str, Any]:
         now = rfc3339(self._clock.now())
