@@ -54,6 +54,11 @@ class Control:
     changes: tuple[Change, ...]
 
 
+LOCKED_IN_ORDER = (
+    "OVER (ORDER BY l.product_id) AS n\n"
+    "        FROM jsonb_to_recordset(priced) AS l (product_id bigint, quantity bigint)\n"
+    "        ORDER BY l.product_id"
+)
 NO_LOOK_UNDER_LOCK = Change(RESERVE, " AND available >= line.quantity\n", "\n")
 NO_CHECK = Change(TABLES, " CONSTRAINT stock_not_negative CHECK (available >= 0)", "")
 NO_CLAIM = Change(
@@ -88,12 +93,10 @@ CONTROLS = (
         (
             Change(
                 RESERVE,
-                "row_number() OVER (ORDER BY l.product_id) AS n\n"
-                "        FROM jsonb_to_recordset(priced) AS l (product_id bigint, quantity bigint)\n"
-                "        ORDER BY l.product_id",
-                "row_number() OVER (ORDER BY l.product_id) AS n\n"
-                "        FROM jsonb_to_recordset(priced) AS l (product_id bigint, quantity bigint)\n"
-                "        ORDER BY random()",
+                LOCKED_IN_ORDER,
+                LOCKED_IN_ORDER.replace(
+                    "        ORDER BY l.product_id", "        ORDER BY random()"
+                ),
             ),
         ),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from typing import Any
 
 import psycopg2
 import pytest
@@ -39,7 +40,7 @@ def busy(stack: Stack, product: int, change: str) -> Iterator[Callable[[], None]
 @contextmanager
 def waiting(
     stack: Stack, catalog_ports: Ports, lines: list[Line]
-) -> Iterator[tuple[str, Future[dict[str, object]]]]:
+) -> Iterator[tuple[str, Future[dict[str, Any]]]]:
     """A reservation that waits for a row."""
     mine = new_id()
     with ThreadPoolExecutor(1) as pool:
@@ -54,12 +55,15 @@ def test_a_price_that_is_edited_while_a_reservation_waits_is_the_price(
     product = shop.new_product(stock=5, price_cents=1000)["id"]
     edit = "UPDATE products SET price_cents = 1200, version = version + 1 WHERE id = %(product)s"
 
-    with busy(stack, product, edit) as commit:
-        with waiting(stack, catalog_ports, [Line(product, 2)]) as (mine, held):
-            commit()
-            lines = held.result(10)["lines"]
+    wanted = [Line(product, 2)]
+    with (
+        busy(stack, product, edit) as commit,
+        waiting(stack, catalog_ports, wanted) as (mine, held),
+    ):
+        commit()
+        lines = held.result(10)["lines"]
 
-    assert [(line["quantity"], line["unit_price_cents"]) for line in lines] == [(2, 1200)]  # type: ignore[attr-defined]
+    assert [(line["quantity"], line["unit_price_cents"]) for line in lines] == [(2, 1200)]
     assert ledgers(stack, [product])[product].held == 2
     reservations.release(catalog_ports, mine)
 
@@ -77,21 +81,23 @@ def test_what_goes_while_a_reservation_waits_is_not_held(
 ) -> None:
     plenty, scarce = (shop.new_product(stock=5)["id"] for _ in range(2))
 
-    with busy(stack, scarce, change) as commit:
-        with waiting(stack, catalog_ports, [Line(plenty, 1), Line(scarce, 2)]) as (mine, held):
-            commit()
-            with pytest.raises(InsufficientStock) as short:
-                held.result(10)
+    wanted = [Line(plenty, 1), Line(scarce, 2)]
+    with (
+        busy(stack, scarce, change) as commit,
+        waiting(stack, catalog_ports, wanted) as (mine, held),
+    ):
+        commit()
+        with pytest.raises(InsufficientStock) as short:
+            held.result(10)
 
     left = 1 if "stock" in change else 0
-    assert short.value.extra["lines"] == [
-        {"product_id": scarce, "requested": 2, "available": left}
-    ]
+    assert short.value.extra["lines"] == [{"product_id": scarce, "requested": 2, "available": left}]
     traces = "SELECT reference FROM stock_movements WHERE reference = %s"
     assert rows(stack, "catalog", traces, mine) == []
     assert shop.stock(plenty) == 5
     # What the test took by hand has no movement: it goes back, or the books would not balance.
-    rows(stack, "catalog", "UPDATE stock SET available = 5 WHERE product_id = %s RETURNING 1", scarce)
+    back = "UPDATE stock SET available = 5 WHERE product_id = %s RETURNING available"
+    assert rows(stack, "catalog", back, scarce) == [(5,)]
 
 
 def test_who_is_told_that_nothing_is_left_does_not_wait_for_who_buys(
