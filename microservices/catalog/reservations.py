@@ -1,7 +1,7 @@
 """Reservations: stock held for an order until it is sold or given back.
 
 The guard is the row lock of the stock, taken inside one SQL function (see
-`migrations/sql/stock_functions_0001.sql`). Every operation is keyed by the order's id and may
+`migrations/sql/stock_functions_0008.sql`). Every operation is keyed by the order's id and may
 come twice, late or in any order.
 """
 
