@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from loadtests.commands import Commands
 from local.errors import StackError
 from local.settings import REPOSITORY
 
@@ -41,9 +41,8 @@ class ComposeRig:
             folder: where docker-compose.yml is.
             environment: in place of this process's own.
         """
-        self._folder = folder
-        self._environment = environment
-        project = json.loads(self._run("docker", "compose", "config", "--format", "json"))
+        self._commands = Commands(folder, environment, _SECONDS)
+        project = json.loads(self._commands.run("docker", "compose", "config", "--format", "json"))
         self._project: str = project["name"]
         self._services: dict[str, Any] = project["services"]
         orders = self._services["orders-seed"]["environment"]
@@ -54,7 +53,9 @@ class ComposeRig:
             raise StackError(
                 f"{', '.join(missing)} of {self._project} is not there: `make up` first"
             )
-        self.url = url_of(self._run("docker", "compose", "port", "gateway", "8080").strip())
+        self.url = url_of(
+            self._commands.run("docker", "compose", "port", "gateway", "8080").strip()
+        )
         self._links = {part: self._networks(part) for part in (*_PARTS, *self.catalog_instances())}
         self._addresses: dict[str, str] = {}
 
@@ -137,7 +138,7 @@ class ComposeRig:
     def acknowledges(self, node: str, seconds: float) -> bool | None:
         """Commit in the container itself; a warning means that only this node has the commit."""
         command = _COMMIT.format(seconds=seconds)
-        done = self._attempt("docker", "exec", self._container(node), "sh", "-c", command)
+        done = self._commands.attempt("docker", "exec", self._container(node), "sh", "-c", command)
         if "is paused" in done.stderr or "is not running" in done.stderr:
             return None
         return done.returncode == 0 and "WARNING" not in done.stdout
@@ -162,7 +163,7 @@ class ComposeRig:
     def audit(self) -> tuple[bool, str]:
         """As `make audit ON=compose` does it."""
         command = ("docker", "compose", "run", "--rm", "--no-deps", "--quiet-pull", "audit")
-        done = self._attempt(*command)
+        done = self._commands.attempt(*command)
         return done.returncode == 0, done.stdout or done.stderr
 
     def _container(self, part: str) -> str:
@@ -185,33 +186,7 @@ class ComposeRig:
         }
 
     def _docker(self, *arguments: str) -> str:
-        return self._run("docker", *arguments)
-
-    def _run(self, *command: str) -> str:
-        done = self._attempt(*command)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise StackError(f"`{' '.join(command[:4])}` failed: {reason}")
-        return done.stdout
-
-    def _attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that may fail."""
-        try:
-            return subprocess.run(
-                command,
-                cwd=self._folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=_SECONDS,
-            )
-        except FileNotFoundError:
-            raise StackError("docker is not installed") from None
-        except subprocess.TimeoutExpired:
-            raise StackError(f"`{' '.join(command[:4])}` took more than {_SECONDS} s") from None
+        return self._commands.run("docker", *arguments)
 
 
 def url_of(published: str) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from loadtests.bench import cpu
+from loadtests.commands import Commands
 from loadtests.drills.compose_rig import ComposeRig
 from loadtests.own_stack import RATES
-from local.errors import StackError
 from local.settings import REPOSITORY, inherited_environment
 from local.web import free_ports
 
@@ -22,44 +20,18 @@ _GROUPS = {"gateway": "nginx", "catalog-db": "Postgres", "orders-db": "Postgres"
 _SECONDS = 900
 
 
-@dataclass(frozen=True)
-class Project:
-    """Docker, with the environment that names this project."""
-
-    environment: dict[str, str]
-
-    def run(self, *command: str) -> str:
-        """What a command prints. Raises StackError with its last line if it fails."""
-        try:
-            done = subprocess.run(
-                command,
-                cwd=REPOSITORY,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=_SECONDS,
-            )
-        except FileNotFoundError:
-            raise StackError(f"{command[0]} is not installed") from None
-        except subprocess.TimeoutExpired:
-            raise StackError(f"`{' '.join(command[:4])}` took more than {_SECONDS} s") from None
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise StackError(f"`{' '.join(command[:4])}` failed: {reason}")
-        return done.stdout
-
-
 @contextmanager
-def own_project(services: dict[str, str]) -> Iterator[Project]:
-    """Start it; it is removed afterwards, with its data. Raises StackError."""
+def own_project(services: dict[str, str]) -> Iterator[Commands]:
+    """Start it, and say what commands it is reached with; it is removed afterwards, with its data.
+
+    Raises StackError.
+    """
     ports = free_ports()
     chosen = {"COMPOSE_PROJECT_NAME": PROJECT, "CONNECTIONS_PER_ADDRESS": "4096"}
     chosen |= {"PORT": str(ports["port"]), "TLS_PORT": str(ports["tls_port"])}
     limits = {name.upper(): str(value) for name, value in RATES.items()}
-    project = Project(inherited_environment() | services | limits | chosen)
+    environment = inherited_environment() | services | limits | chosen
+    project = Commands(REPOSITORY, environment, _SECONDS)
     compose = (sys.executable, "-m", "local.compose")
     try:
         project.run(*compose, "up")
@@ -75,7 +47,7 @@ class ComposePlace:
     # Only the gateway publishes a port.
     catalog_url: str | None = None
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Commands) -> None:
         self._project = project
         rig = self.rig()
         self.url, self.admin = rig.url, rig.admin
