@@ -21,8 +21,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.settings import REPOSITORY, inherited_environment
+from tests.branches.databases import fresh_database
+from tests.branches.links import HERE, Faults, Way
 from tests.branches.network import Network, NoNetwork
-from tests.branches.rig import HERE, Faults, House, Way, _free_port, fresh_database
+from tests.branches.rig import House, free_port
 from tests.postgres_server import PostgresServer
 
 _SECONDS = 60.0
@@ -133,7 +135,7 @@ class Apart:
         self.houses: dict[str, House] = {}
         self.dropped = 0
         self._faults = Faults()
-        ports = {name: _free_port() for name in names}
+        ports = {name: free_port() for name in names}
         addresses = network.addresses if network else dict.fromkeys(names, HERE)
         self._told: dict[str, dict[str, Any]] = {}
         for name in names:

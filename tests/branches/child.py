@@ -19,7 +19,8 @@ from typing import Any
 
 import chassis.outbox
 import chassis.replication.relay
-from tests.branches.rig import Faults, House, Link, Way
+from tests.branches.links import Faults, Link, Way
+from tests.branches.rig import House
 
 CLONE_NEWNET = 0x40000000
 Say = Callable[[dict[str, Any]], None]

@@ -6,19 +6,13 @@ through a link that a test can cut, or have lose, repeat, hold back and shuffle 
 
 from __future__ import annotations
 
-import functools
-import http.client
 import logging
-import random
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg2
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -32,122 +26,19 @@ from catalog.products import Branch
 from catalog.reservations import Line
 from catalog.settings import Settings
 from catalog.transfers import Wanted
-from chassis import migrations
 from chassis.ids import new_id
 from chassis.replication.relay import PeerRelay
-from local.settings import REPOSITORY
+from tests.branches.databases import break_off, fresh_database
+from tests.branches.links import HERE, Faults, Link, Way
 from tests.postgres_server import PostgresServer
 
 SERVICE_TOKEN = "a-service-token-for-these-tests-only"
-HERE = "127.0.0.1"
 NOWHERE = "http://127.0.0.1:1"
 
 
 def token_of(one: str, other: str) -> str:
     """The secret of a pair of branches."""
     return f"only-for-tests-between-{'-and-'.join(sorted((one, other)))}"
-
-
-@dataclass
-class Faults:
-    """What a link does to requests: shares from 0 to 1, and whether anything passes at all."""
-
-    cut: bool = False
-    drop: float = 0.0
-    lose_answer: float = 0.0
-    copies: int = 1
-    late: float = 0.0
-    let_go: float = 0.5
-
-
-class Link:
-    """A way to a branch: an HTTP proxy that may be as bad as a network can be."""
-
-    def __init__(self, port: int, host: str = HERE) -> None:
-        self.faults = Faults()
-        self.requests = 0
-        self._to = (host, port)
-        self._chance = random.Random(port)
-        self._held: list[tuple[str, dict[str, str], bytes]] = []
-        self._first: list[tuple[str, dict[str, str], bytes]] = []
-        self._lock = threading.Lock()
-        link = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                answer = link._pass_on(self.path, dict(self.headers), body)
-                if answer is None:
-                    self.close_connection = True
-                    return
-                status, text = answer
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        # Who hung up meanwhile is no fault of the link's.
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
-        )
-        self._thread.start()
-
-    def _pass_on(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes] | None:
-        self.requests += 1
-        faults, chance = self.faults, self._chance.random
-        if faults.cut or chance() < faults.drop:
-            return None
-        with self._lock:
-            if len(self._first) < 20:
-                self._first.append((path, headers, body))
-            held = [self._held.pop() for _ in range(len(self._held)) if chance() < faults.let_go]
-            if chance() < faults.late:
-                self._held.append((path, headers, body))
-                return None
-        for old in held:
-            with suppress(OSError, http.client.HTTPException):
-                self._send(*old)
-        answer = None
-        for _ in range(faults.copies):
-            try:
-                answer = self._send(path, headers, body)
-            except (OSError, http.client.HTTPException):
-                return None
-        return None if chance() < faults.lose_answer else answer
-
-    def _send(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        with closing(http.client.HTTPConnection(*self._to, timeout=10)) as connection:
-            connection.request("POST", path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-
-    def let_go(self) -> int:
-        """Pass on what was held back and what was sent first, after all else; how many requests."""
-        with self._lock:
-            held, self._held = self._held + self._first, []
-        for old in held:
-            self._send(*old)
-        return len(held)
-
-    def close(self) -> None:
-        """End it."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to a branch that has nothing in between."""
-
-    url: str
 
 
 class House:
@@ -223,30 +114,7 @@ class House:
 
     def break_off(self) -> int:
         """End every connection to this branch's database, whatever it is doing; how many."""
-        database = urlsplit(self.dsn).path.strip("/")
-        with closing(psycopg2.connect(self.dsn.replace(database, "postgres"))) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                    " WHERE datname = %s",
-                    (database,),
-                )
-                return int(cursor.fetchall()[0][0])
-
-    def copy(self, server: PostgresServer) -> str:
-        """A copy of this branch's database as it is now, as a backup has it; its URI."""
-        name = f"backup-{new_id().lower()}"
-        database = urlsplit(self.dsn).path.strip("/")
-        with closing(psycopg2.connect(server.dsn("postgres"))) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                while True:
-                    # A template must have no connections; those that end it begin again.
-                    self.break_off()
-                    with suppress(psycopg2.errors.ObjectInUse):
-                        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{database}"')
-                        return server.dsn(name)
+        return break_off(self.dsn)
 
     def close(self) -> None:
         """End all of it but the database."""
@@ -374,7 +242,7 @@ class Country:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = server
         self._rebalance = rebalance
-        self._ports = {name: _free_port() for name in names}
+        self._ports = {name: free_port() for name in names}
         self.links = {
             (one, other): Link(self._ports[other])
             for one in names
@@ -446,32 +314,8 @@ def country(
         yield found
 
 
-def fresh_database(server: PostgresServer, service: str) -> str:
-    """A database with a service's tables; its URI."""
-    template = _migrated(server, service)
-    name = f"{service}-{new_id().lower()}"
-    with closing(psycopg2.connect(server.dsn("postgres"))) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-    return server.dsn(name)
-
-
-@functools.cache
-def _migrated(server: PostgresServer, service: str) -> str:
-    """The name of a database that was migrated once, and is copied from then on."""
-    name = f"template-{service}"
-    dsn = server.create(name)
-    with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("SELECT rolname FROM pg_roles")
-        known = {row[0] for row in cursor.fetchall()}
-        for role in {"catalog", "orders", "auditor"} - known:
-            cursor.execute(f"CREATE ROLE {role} LOGIN")
-    migrations.upgrade(REPOSITORY / "microservices" / service, dsn)
-    return name
-
-
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

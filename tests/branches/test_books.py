@@ -12,7 +12,9 @@ from catalog.problems import InsufficientStock
 from chassis.events import Event
 from chassis.replication.client import PeerAway
 from tests.branches.counting import books_balance, units
-from tests.branches.rig import Country, Faults, House, country
+from tests.branches.databases import copy_of
+from tests.branches.links import Faults
+from tests.branches.rig import Country, House, country
 from tests.postgres_server import PostgresServer
 from tests.shop import wait_until
 
@@ -33,7 +35,7 @@ def test_a_branch_from_an_old_backup_spends_nothing_twice(
     matriz.sell("TORTA", 1)
     held = matriz.reserve("TORTA", 1)
     wait_until(three.agree)
-    backup = matriz.copy(postgres)
+    backup = copy_of(matriz.dsn, postgres)
 
     matriz.send("BOLO", 6, "filial")
     matriz.sell("BOLO", 5)
@@ -84,7 +86,7 @@ def test_a_branch_that_was_set_back_sells_nothing_until_all_peers_have_answered(
     matriz.send("BOLO", 4, "filial")
     wait_until(lambda: filial.stock("BOLO") == 4)
     wait_until(three.agree)
-    backup = matriz.copy(postgres)
+    backup = copy_of(matriz.dsn, postgres)
     matriz.sell("BOLO", 11)
     wait_until(three.agree)
     matriz.close()
@@ -113,7 +115,7 @@ def test_a_restored_branch_keeps_what_its_peers_have_never_heard_of(
     three.cut()
     matriz.product("BOLO", 20)
     matriz.sell("BOLO", 3)
-    backup = matriz.copy(postgres)
+    backup = copy_of(matriz.dsn, postgres)
     matriz.close()
     restored = three.open("matriz", backup)
     assert rejoin.close(restored.ports) and restored.stock("BOLO") == 0
@@ -132,7 +134,7 @@ def test_a_peer_that_was_not_asked_when_a_branch_rejoined_is_asked_when_it_is_ba
     matriz, litoral = three.houses["matriz"], three.houses["litoral"]
     matriz.product("BOLO", 20)
     wait_until(three.agree)
-    backup = matriz.copy(postgres)
+    backup = copy_of(matriz.dsn, postgres)
     matriz.send("BOLO", 5, "litoral")
     wait_until(lambda: litoral.stock("BOLO") == 5)
     wait_until(three.agree)

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from chassis.replication import shared
 from chassis.replication.shared import Edit
-from tests.branches.rig import Country, Faults, country, fresh_database
+from tests.branches.databases import fresh_database
+from tests.branches.links import Faults
+from tests.branches.rig import Country, country
 from tests.events.rig import fresh_engine
 from tests.postgres_server import PostgresServer
 from tests.race.rig import FULL

@@ -18,7 +18,9 @@ from chassis.ids import new_id
 from orders import accounts, branches, customers, replica
 from orders.ports import Ports
 from orders.settings import Settings
-from tests.branches.rig import Country, Faults, House, fresh_database, told
+from tests.branches.databases import copy_of, fresh_database
+from tests.branches.links import Faults
+from tests.branches.rig import Country, House, told
 from tests.postgres_server import PostgresServer
 from tests.shop import wait_until
 
@@ -315,13 +317,3 @@ def reopened(found: Country, house: House, dsn: str) -> Iterator[Orders]:
         yield room
     finally:
         room.close()
-
-
-def copy_of(dsn: str, server: PostgresServer) -> str:
-    """A copy of a database that nobody uses, as a backup has it; its URI."""
-    name = f"backup-{new_id().lower()}"
-    with closing(psycopg2.connect(server.dsn("postgres"))) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{dsn.rpartition("/")[2]}"')
-    return server.dsn(name)

@@ -27,7 +27,8 @@ from chassis.ids import new_id
 from chassis.problems import Unavailable
 from tests.branches.apart import Apart, Died, Said, apart
 from tests.branches.counting import books_balance, units
-from tests.branches.rig import Faults, House
+from tests.branches.links import Faults
+from tests.branches.rig import House
 from tests.figures import figure, reached
 from tests.postgres_server import PostgresServer
 from tests.race.rig import FULL

@@ -10,7 +10,8 @@ import pytest
 
 from chassis.replication import state
 from chassis.replication.client import PeerAway, PeerClient
-from tests.branches.rig import Country, Faults, country
+from tests.branches.links import Faults
+from tests.branches.rig import Country, country
 from tests.postgres_server import PostgresServer
 from tests.shop import wait_until
 
