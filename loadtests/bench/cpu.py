@@ -110,4 +110,5 @@ _GROUPS = {
     "patroni": "Patroni, etcd",
     "etcd": "Patroni, etcd",
     "flask": "bare Flask",
+    "bare": "bare Flask",
 }

@@ -91,10 +91,15 @@ def synchronous_commit(stack: Stack) -> str:
     return str(found[0])
 
 
-def prepare(stack: Stack) -> None:
-    """A fresh database of its own with the tables of the ideal purchase."""
+def prepare(stack: Stack, commit: str) -> None:
+    """A fresh database of its own with the tables of the ideal purchase.
+
+    Args:
+        commit: what `synchronous_commit` is there.
+    """
     stack.cluster.query(f"DROP DATABASE IF EXISTS {DATABASE}")
     stack.cluster.query(f"CREATE DATABASE {DATABASE}")
+    stack.cluster.query(f"ALTER DATABASE {DATABASE} SET synchronous_commit TO '{commit}'")
     connecting = closing(psycopg2.connect(_leader_dsn(stack)))
     with connecting as connection, connection, connection.cursor() as cursor:
         cursor.execute(_SCHEMA.format(rows=ROWS))

@@ -20,7 +20,6 @@ from local.progress import Progress as Steps
 from local.progress import Silent
 from local.settings import REPOSITORY
 from local.stack import Stack
-from local.web import free_ports
 
 REPORTS = REPOSITORY / "reports"
 IDLE_SECONDS = 5.0
@@ -57,16 +56,14 @@ def measure_all(stack: Stack, options: Options, steps: Silent) -> Results:
 
     Raises StackError when something does not answer.
     """
-    ports = dict(zip(("static", "flask"), free_ports().values(), strict=False))
-    beside = baselines.running(stack, ports["static"], ports["flask"])
-    with beside as pids, Client() as client, Shop(stack) as shop:
-        with steps.step("Made customers, products, and the tables of pgbench"):
+    commit = pgbench.synchronous_commit(stack)
+    pgbench.prepare(stack, commit)
+    with baselines.running(stack) as (ports, pids), Client() as client, Shop(stack) as shop:
+        with steps.step("Made customers and products"):
             prepared = shop.prepare(options.clients, PRODUCTS)
-            pgbench.prepare(stack)
             shop.settle()
         meter = Meter(stack, client, pids)
         ports[GATEWAY] = stack.settings.port
-        commit = pgbench.synchronous_commit(stack)
         at = Setting(stack, shop, client, meter, ports, options.clients, commit)
         wanted = chosen(scenarios(prepared), options.only)
         results = Results({each.name: each.title for each in wanted})

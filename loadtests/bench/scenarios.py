@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.bench.baselines import FLASK, STATIC, STATIC_BYTES
+from loadtests.bench.baselines import BARE, FLASK, STATIC, STATIC_BYTES
 from loadtests.bench.shop import LINES_OF_A_CART, Prepared
 
 GATEWAY = "gateway"
 PGBENCH = "pgbench"
 POSTGRES = "postgres"
+CARTS = "redis-carts"
 
 # A token of another service: it goes past the gateway's cache and asks nothing of the catalog.
 UNCACHED = {"X-Consistency-Token": "orders:0/1"}
@@ -45,7 +46,7 @@ class Scenario:
 
         For Feira everything counts. What it is compared with counts as if it were alone.
         """
-        beside = self.target == GATEWAY and process in (STATIC, FLASK)
+        beside = self.target == GATEWAY and process.startswith((STATIC, FLASK, BARE))
         return process.startswith(self.servers) and not beside
 
 
@@ -87,6 +88,10 @@ def scenarios(shop: Prepared) -> list[Scenario]:
             half_of="purchase",
         ),
         Scenario("purchase-hot", "purchase, hot product", GATEWAY, "purchase", hot, True),
+        Scenario(
+            *("purchase-bare", "purchase, bare", STATIC, "purchase", many),
+            servers=(STATIC, BARE, CARTS, POSTGRES),
+        ),
         Scenario("pgbench", "pgbench purchase", PGBENCH, "many", servers=(POSTGRES,)),
         Scenario("pgbench-hot", "pgbench, hot product", PGBENCH, "hot", servers=(POSTGRES,)),
     ]

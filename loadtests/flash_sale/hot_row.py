@@ -77,7 +77,7 @@ def measure(stack: Stack, clients: int, seconds: float, say: Callable[[str], Non
     Raises StackError when pgbench cannot do its work.
     """
     commit = pgbench.synchronous_commit(stack)
-    pgbench.prepare(stack)
+    pgbench.prepare(stack, commit)
     reserve = _RESERVE.format(branch=stack.settings.node_name, product=PRODUCT)
     connecting = psycopg2.connect(make_dsn(**pgbench.leader(stack, "catalog")))
     with closing(connecting) as connection:

@@ -23,7 +23,16 @@ MOMENT = Options(
     seconds=0.2,
     rounds=1,
     clients=2,
-    only=["static", "flask-query", "list-cached", "page", "cart-add", "purchase", "pgbench-hot"],
+    only=[
+        "static",
+        "flask-query",
+        "list-cached",
+        "page",
+        "cart-add",
+        "purchase",
+        "purchase-bare",
+        "pgbench-hot",
+    ],
 )
 
 
