@@ -7,10 +7,10 @@ as orders, behind a plain nginx.
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from flask import Flask, request
+from pydantic_settings import BaseSettings
 from redis import Redis
 
 from chassis.db import Database
@@ -32,23 +32,38 @@ SELL = "UPDATE stock SET version = version + 1 WHERE product_id = :product RETUR
 HOLD = "UPDATE stock SET available = available - 1 WHERE product_id = :product RETURNING available"
 
 
+class Settings(BaseSettings):
+    """Where the stores and the other two are."""
+
+    bare_redis_url: str
+    bare_database_url: str
+    bare_cart_url: str
+    bare_catalog_url: str
+
+
 def create_app() -> Flask:
     """The routes of all three, which answer what a purchase of the benchmark looks at."""
-    app = Flask(__name__)
-    redis: Redis = Redis.from_url(os.environ["BARE_REDIS_URL"], decode_responses=True)
-    dsn = os.environ["BARE_DATABASE_URL"]
+    app, settings = Flask(__name__), Settings()  # type: ignore[call-arg]
+    redis: Redis = Redis.from_url(settings.bare_redis_url, decode_responses=True)
     database = Database(
-        "bare", dsn, pool_size=THREADS, wait_seconds=SECONDS, application_name="bare"
-    )
-    cart, catalog = (
-        ServiceClient(name, os.environ[f"BARE_{name}_URL"], pool_size=THREADS, service_token="")
-        for name in ("CART", "CATALOG")
+        "bare",
+        settings.bare_database_url,
+        pool_size=THREADS,
+        wait_seconds=SECONDS,
+        application_name="bare",
     )
 
     @app.get("/health")
     def health() -> dict[str, str]:
         return {}
 
+    _serve_carts(app, redis)
+    _serve_reservations(app, database)
+    _serve_orders(app, redis, database, settings)
+    return app
+
+
+def _serve_carts(app: Flask, redis: Redis) -> None:
     @app.post("/api/carts")
     def open_cart() -> tuple[dict[str, str], int]:
         cart_id = new_id()
@@ -65,10 +80,19 @@ def create_app() -> Flask:
     def read_cart(cart_id: str) -> Any:
         return redis.hgetall(f"bare:{cart_id}")
 
+
+def _serve_reservations(app: Flask, database: Database) -> None:
     @app.post("/api/reservations")
     def reserve() -> tuple[dict[str, str], int]:
         database.call(HOLD, request.get_json(), repeatable=False)
         return {}, 201
+
+
+def _serve_orders(app: Flask, redis: Redis, database: Database, settings: Settings) -> None:
+    cart, catalog = (
+        ServiceClient(url, url, pool_size=THREADS, service_token="")
+        for url in (settings.bare_cart_url, settings.bare_catalog_url)
+    )
 
     @app.post("/api/orders")
     def check_out() -> tuple[dict[str, Any], int]:
@@ -87,5 +111,3 @@ def create_app() -> Flask:
         told.execute()
         database.call(SELL, wanted, repeatable=False)
         return {"status": "confirmed", "items": [{"product_id": product, "quantity": 1}]}, 201
-
-    return app
