@@ -58,9 +58,13 @@ def close(ports: Ports) -> bool:
     return bool(row[0])
 
 
-def knowledge_of(session: Session, branch: str) -> dict[str, Any]:
-    """What is known here of another branch, for when it was set back."""
-    known = session.execute(text(_KNOWN), {"branch": branch}).one_or_none()
+def knowledge_of(session: Session, branch: str, asked: int) -> dict[str, Any]:
+    """What is known here of another branch, which was set back: from now on no more becomes known.
+
+    Args:
+        asked: the epoch in which it asks.
+    """
+    known = state.end_epoch_of(session.execute, branch, asked)
     rows = session.execute(
         select(Product.sku, Stock)
         .join(Product, Product.id == Stock.product_id)
@@ -70,7 +74,7 @@ def knowledge_of(session: Session, branch: str) -> dict[str, Any]:
         (StockTransfer.from_branch == branch) | (StockTransfer.to_branch == branch)
     )
     return {
-        "epoch": known.epoch if known else 0,
+        "epoch": known.epoch,
         "lamport": state.of_self(session.execute).lamport,
         "stock": [
             {
@@ -90,11 +94,12 @@ def knowledge_of(session: Session, branch: str) -> dict[str, Any]:
 def rejoin(ports: Ports) -> bool:
     """One round of a loop: if this branch is closed, ask all peers and open it again."""
     with ports.database.primary.connect() as connection:
-        if not state.of_self(connection.execute).rejoining:
-            return False
+        me = state.of_self(connection.execute)
+    if not me.rejoining:
+        return False
     answers = []
     for peer in ports.peers.values():
-        question = messages.question(ports, "catalog", "branch.rejoining", {})
+        question = messages.question(ports, "catalog", "branch.rejoining", {"epoch": me.epoch})
         try:
             answers.append(messages.ask(peer, question, seconds=SECONDS)["answer"])
         except (PeerAway, Refused, KeyError) as error:
@@ -218,6 +223,3 @@ def _missed_transfers(
         leaves = said["from"] == at.name
         missed[said["sku"]][transfer_id] = -said["quantity"] if leaves else said["quantity"]
     return missed
-
-
-_KNOWN = "SELECT epoch, lamport FROM replica_sources WHERE branch = :branch"

@@ -110,7 +110,9 @@ def _one(session: Session, at: Branch, incoming: Incoming) -> Result:
         case "stock.requested":
             return _requested(session, at, incoming)
         case "branch.rejoining":
-            return {"answer": rejoin.knowledge_of(session, incoming.branch)}
+            return {
+                "answer": rejoin.knowledge_of(session, incoming.branch, int(data.get("epoch", 0)))
+            }
     return {"outcome": "ignored"}
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from catalog.models import Product, Stock, StockTransfer
 from catalog.problems import InsufficientStock, ProductNotFound, TransferMismatch
-from catalog.products import Branch, find, movement, product_document, stock_event
+from catalog.products import Branch, Offer, find, movement, product_document, stock_event
 from chassis import outbox
 from chassis.clock import rfc3339
 from chassis.outbox import NewEvent
@@ -112,6 +112,9 @@ def credit(session: Session, branch: Branch, data: dict[str, Any]) -> bool:
             data["quantity"],
         ):
             raise CannotTake(f"transfer {data['id']} is of other units")
+        # Its sender does not know that it arrived: the word of that was lost, as with an epoch.
+        again = transfer_event(known, _offer(session, branch, stock).product)
+        outbox.append(session.execute, [again], branch.clock)
         return False
     stock.available += data["quantity"]
     stock.received += data["quantity"]
@@ -170,10 +173,15 @@ def transfer_event(transfer: StockTransfer, product: Product) -> NewEvent:
 
 def _tell(session: Session, branch: Branch, stock: Stock, transfer: StockTransfer) -> None:
     session.flush()
-    offer = find(session, stock.product_id, branch.name)
-    assert offer is not None, "a stock row has a product"
+    offer = _offer(session, branch, stock)
     events = [transfer_event(transfer, offer.product), stock_event(offer)]
     outbox.append(session.execute, events, branch.clock)
+
+
+def _offer(session: Session, branch: Branch, stock: Stock) -> Offer:
+    offer = find(session, stock.product_id, branch.name)
+    assert offer is not None, "a stock row has a product"
+    return offer
 
 
 def _lock(session: Session, branch: Branch, sku: str) -> Stock:

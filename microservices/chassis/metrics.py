@@ -46,7 +46,7 @@ CIRCUIT_STATE = Gauge(
 )
 HELD = Histogram(
     "feira_database_held_seconds",
-    "How long a call was held that had to try again, in a failover or a deadlock.",
+    "How long a call was held that had to try again: a failover, a deadlock, a row that changed.",
     ["database", "outcome"],
 )
 POOL_IN_USE = Gauge(

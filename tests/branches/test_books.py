@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from chassis.events import Event
 from chassis.replication.client import PeerAway
 from tests.branches.counting import books_balance, units
 from tests.branches.databases import copy_of
-from tests.branches.links import Faults
+from tests.branches.links import Faults, Link
 from tests.branches.rig import Country, House, country
 from tests.postgres_server import PostgresServer
 from tests.shop import wait_until
@@ -195,6 +196,64 @@ def test_a_branch_that_closes_while_it_tells_everything_says_nothing_of_its_empt
     assert filial.view() == before
     three.open("matriz", matriz.dsn).deliver()
     wait_until(lambda: units(three, "BOLO") == {"available": 20}, 30)
+
+
+def test_what_comes_late_from_a_lost_past_is_not_taken_once_the_branch_asked(
+    three: Country, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matriz, filial = three.houses["matriz"], three.houses["filial"]
+    matriz.product("BOLO", 20)
+    wait_until(three.agree)
+    backup = copy_of(matriz.dsn, postgres)
+    send, on_the_way = Link._send, list[tuple[Any, ...]]()
+
+    def held_up(*request: Any) -> tuple[int, bytes]:
+        if b"stock.transferred" in request[-1]:
+            on_the_way.append(request)
+            raise OSError("it takes its time")
+        return send(*request)
+
+    monkeypatch.setattr(Link, "_send", held_up)
+    matriz.send("BOLO", 6, "filial")
+    wait_until(lambda: len({link for link, *_ in on_the_way}) == 2)
+    matriz.close()
+    restored = three.open("matriz", backup)
+    assert rejoin.close(restored.ports)
+    take_up = rejoin._take_up
+
+    def late(*arguments: Any) -> bool:
+        """All peers have answered, and the new epoch has not begun."""
+        assert {send(*request)[0] for request in on_the_way} == {409}
+        return take_up(*arguments)
+
+    monkeypatch.setattr(rejoin, "_take_up", late)
+
+    restored.deliver()
+
+    wait_until(lambda: restored.rows("SELECT epoch, rejoining FROM branch_state") == [(3, False)])
+    wait_until(three.agree, 30)
+    assert filial.stock("BOLO") == 0
+    assert units(three, "BOLO") == {"available": 20}
+    assert books_balance(restored) and books_balance(filial)
+
+
+def test_units_that_came_while_a_branch_was_closed_are_known_to_have_arrived(
+    three: Country,
+) -> None:
+    matriz, filial = three.houses["matriz"], three.houses["filial"]
+    filial.product("BOLO", 20)
+    wait_until(three.agree)
+    three.cut(("matriz", "litoral"))
+    assert rejoin.close(matriz.ports)
+    filial.send("BOLO", 4, "matriz")
+    wait_until(lambda: matriz.stock("BOLO") == 4)
+
+    three.heal()
+
+    sent = "SELECT state FROM stock_transfers"
+    wait_until(lambda: filial.rows(sent) == [("received",)], 30)
+    wait_until(three.agree, 30)
+    assert units(three, "BOLO") == {"available": 20}
 
 
 def test_a_branch_that_joins_receives_everything(postgres: PostgresServer) -> None:

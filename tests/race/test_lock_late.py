@@ -126,3 +126,24 @@ def test_calls_of_one_reservation_at_once_are_all_told_the_same(
         assert (ledger.available, ledger.held, ledger.balanced) == (0, 1, True)
     figure("trap 4", f"20 reservations of the last unit, 8 calls of each at once: {counted(told)}")
     assert told == ["held"] * 160
+
+
+def test_a_repeated_call_waits_for_the_standby_as_the_first_one_does(
+    stack: Stack, shop: Shop, catalog_ports: Ports
+) -> None:
+    product, mine = shop.new_product(stock=2)["id"], new_id()
+    reservations.reserve(catalog_ports, mine, [Line(product, 1)], 900)
+    wanted = f'[{{"product_id": {product}, "quantity": 1}}]'
+    again = (
+        "SELECT reserve_stock(%s, %s, CAST(%s AS jsonb), now(), now(), ARRAY['unused'])"
+        " ->> 'outcome'"
+    )
+    with (
+        closing(psycopg2.connect(stack.dsn("catalog", "catalog"))) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(again, (mine, catalog_ports.branch, wanted))
+        assert cursor.fetchall() == [("held",)]
+        # Only a transaction that wrote something has a commit to wait for.
+        cursor.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
+        assert cursor.fetchall() == [(True,)]

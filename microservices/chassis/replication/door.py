@@ -182,7 +182,8 @@ SELECT epoch, lamport, start, position FROM placed
 # A question says nothing of a relay. What was held back on the way is of no earlier start: a relay
 # that begins has waited for the one before it to end, and asks first what is known here.
 _HEARD = """
-UPDATE replica_sources SET epoch = :epoch, lamport = :lamport, start = coalesce(:start, start),
+UPDATE replica_sources SET epoch = greatest(epoch, :epoch), lamport = :lamport,
+    start = coalesce(:start, start),
     position = CASE WHEN :start IS NULL THEN position
         WHEN :start = start THEN greatest(position, :position) ELSE :position END
 WHERE branch = :branch

@@ -148,6 +148,7 @@ class PeerSink:
         try:
             answer = self._client.send(b"[" + b",".join(chunk) + b"]", seconds=SECONDS)
         except EpochIsOver as over:
+            self._refuse_another_epoch(me)
             raise self._set_back(over.known, me) from over
         except PeerAway:
             self._learn(len(chunk), time.monotonic() - began)

@@ -140,6 +140,28 @@ SELECT peer, epoch FROM branch_state, unnest(CAST(:peers AS text[])) AS peer ON 
 """
 
 
+def end_epoch_of(execute: Execute, branch: str, asked: int) -> Any:
+    """Take nothing more of what another branch says in the epoch in which it was heard so far.
+
+    It was set back and asks what is known of it: whatever of its lost past is still on its way must
+    not arrive between the answer and its next epoch. Repeating it changes nothing.
+
+    Args:
+        asked: the epoch in which it asks.
+
+    Returns:
+        The row of what is known of it: `epoch`, which is not spoken in, and `lamport`.
+    """
+    return execute(text(_END_EPOCH), {"branch": branch, "asked": asked}).one()
+
+
+_END_EPOCH = """
+UPDATE replica_sources SET start = NULL, position = 0,
+    epoch = greatest(:asked, CASE WHEN start IS NULL THEN epoch ELSE epoch + 1 END)
+WHERE branch = :branch RETURNING epoch, lamport
+"""
+
+
 def forget_others(engine: Engine, known: Iterable[str]) -> bool:
     """One round of a loop: the outbox is not kept for who is no peer any more.
 

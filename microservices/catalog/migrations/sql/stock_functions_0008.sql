@@ -62,9 +62,10 @@ DECLARE
     missing jsonb := '[]';
 BEGIN
     -- A repeated call waits for the first one and then finds it, so that it is not told of stock that
-    -- the first one took.
+    -- the first one took. It locks what it finds: that is written to the log, so that its answer, too,
+    -- waits until the standby has it.
     PERFORM pg_advisory_xact_lock(hashtextextended(reservation, 0));
-    SELECT * INTO existing FROM reservations WHERE id = reservation;
+    SELECT * INTO existing FROM reservations WHERE id = reservation FOR KEY SHARE;
     IF FOUND THEN
         RETURN known_reservation(existing, wanted);
     END IF;
