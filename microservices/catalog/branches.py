@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
@@ -39,7 +40,7 @@ def relays(ports: Ports) -> list[PeerRelay]:
             source,
             sink,
             name,
-            snapshot=lambda connection: snapshot(connection, ports),
+            snapshot=partial(snapshot, ports=ports, peer=name),
             retry_seconds=ports.settings.replication_retry_seconds,
             on_set_back=lambda _: _close(ports),
         )
@@ -62,8 +63,8 @@ def _documents(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
     return (event.document() for event in events)
 
 
-def snapshot(connection: Connection, ports: Ports) -> Iterator[Event]:
-    """Everything that a branch has to know of this one, as events."""
+def snapshot(connection: Connection, ports: Ports, peer: str) -> Iterator[Event]:
+    """Everything that a peer has to know of this branch, as events."""
     lamport = state.of_self(connection.execute).lamport
     now = rfc3339(ports.clock.now())
 
@@ -83,7 +84,7 @@ def snapshot(connection: Connection, ports: Ports) -> Iterator[Event]:
                 yield event(stock_event(offer))
             last = found[-1].product.id
             session.expunge_all()
-        for transfer, product in session.execute(_in_transit(ports.branch)):
+        for transfer, product in session.execute(_transfers_between(ports.branch, peer)):
             yield event(transfers.transfer_event(transfer, product))
 
 
@@ -92,12 +93,15 @@ def _page(session: Session, branch: str, after: int) -> list[Offer]:
     return [Offer(*row) for row in session.execute(query)]
 
 
-def _in_transit(branch: str) -> Any:
+def _transfers_between(branch: str, peer: str) -> Any:
+    """What is on its way to a peer, and what arrived from it: it may not have been told of that."""
+    leaves = (StockTransfer.from_branch == branch) & (StockTransfer.state == "sent")
+    arrived = (StockTransfer.to_branch == branch) & (StockTransfer.from_branch == peer)
     return (
         select(StockTransfer, Product)
         .join(Product, Product.sku == StockTransfer.sku)
         .options(joinedload(Product.category))
-        .where(StockTransfer.from_branch == branch, StockTransfer.state == "sent")
+        .where(leaves & (StockTransfer.to_branch == peer) | arrived)
         .order_by(StockTransfer.id)
     )
 

@@ -64,7 +64,7 @@ def knowledge_of(session: Session, branch: str, asked: int) -> dict[str, Any]:
     Args:
         asked: the epoch in which it asks.
     """
-    known = state.end_epoch_of(session.execute, branch, asked)
+    over = state.end_epoch_of(session.execute, branch, asked)
     rows = session.execute(
         select(Product.sku, Stock)
         .join(Product, Product.id == Stock.product_id)
@@ -74,7 +74,7 @@ def knowledge_of(session: Session, branch: str, asked: int) -> dict[str, Any]:
         (StockTransfer.from_branch == branch) | (StockTransfer.to_branch == branch)
     )
     return {
-        "epoch": known.epoch,
+        "epoch": over,
         "lamport": state.of_self(session.execute).lamport,
         "stock": [
             {
@@ -97,18 +97,30 @@ def rejoin(ports: Ports) -> bool:
         me = state.of_self(connection.execute)
     if not me.rejoining:
         return False
+    answers = _ask_all(ports, me.epoch)
+    above = max((answer["epoch"] for answer in answers or ()), default=me.epoch)
+    if above > me.epoch:
+        # Heard in later epochs than the backup knows of: these are to be over as well.
+        answers = _ask_all(ports, above)
+    if answers is None:
+        return False
+    at, told = Branch(ports.branch, ports.clock), answers
+    if ports.database.write(lambda session: _take_up(session, at, told, ports.peers)):
+        log.warning("branch_rejoined", peers=list(ports.peers))
+    return False
+
+
+def _ask_all(ports: Ports, epoch: int) -> list[dict[str, Any]] | None:
+    """What each peer knows of this branch, of which it takes no more in epochs before that one."""
     answers = []
     for peer in ports.peers.values():
-        question = messages.question(ports, "catalog", "branch.rejoining", {"epoch": me.epoch})
+        question = messages.question(ports, "catalog", "branch.rejoining", {"epoch": epoch})
         try:
             answers.append(messages.ask(peer, question, seconds=SECONDS)["answer"])
         except (PeerAway, Refused, KeyError) as error:
             log.warning("peer_has_not_answered", peer=peer.name, error=str(error)[:200])
-            return False
-    at = Branch(ports.branch, ports.clock)
-    if ports.database.write(lambda session: _take_up(session, at, answers, ports.peers)):
-        log.warning("branch_rejoined", peers=list(ports.peers))
-    return False
+            return None
+    return answers
 
 
 def _take_up(

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from catalog.models import Product, Stock, StockTransfer
 from catalog.problems import InsufficientStock, ProductNotFound, TransferMismatch
-from catalog.products import Branch, Offer, find, movement, product_document, stock_event
+from catalog.products import Branch, find, movement, product_document, stock_event
 from chassis import outbox
 from chassis.clock import rfc3339
 from chassis.outbox import NewEvent
@@ -112,9 +112,6 @@ def credit(session: Session, branch: Branch, data: dict[str, Any]) -> bool:
             data["quantity"],
         ):
             raise CannotTake(f"transfer {data['id']} is of other units")
-        # Its sender does not know that it arrived: the word of that was lost, as with an epoch.
-        again = transfer_event(known, _offer(session, branch, stock).product)
-        outbox.append(session.execute, [again], branch.clock)
         return False
     stock.available += data["quantity"]
     stock.received += data["quantity"]
@@ -127,11 +124,15 @@ def credit(session: Session, branch: Branch, data: dict[str, Any]) -> bool:
 def received(session: Session, sender: str, data: dict[str, Any]) -> bool:
     """Note that the other end has the units; whether that was news.
 
+    One that is not known was sent before this branch was set back, and is learnt when it rejoins.
+
     Raises:
-        CannotTake: no such transfer to that branch is known here.
+        CannotTake: the transfer is to another branch.
     """
     transfer = session.get(StockTransfer, data["id"], with_for_update=True)
-    if transfer is None or transfer.to_branch != sender:
+    if transfer is None:
+        return False
+    if transfer.to_branch != sender:
         raise CannotTake(f"no transfer {data['id']} to {sender} is known here")
     news = transfer.state == "sent"
     transfer.state = "received"
@@ -173,15 +174,10 @@ def transfer_event(transfer: StockTransfer, product: Product) -> NewEvent:
 
 def _tell(session: Session, branch: Branch, stock: Stock, transfer: StockTransfer) -> None:
     session.flush()
-    offer = _offer(session, branch, stock)
-    events = [transfer_event(transfer, offer.product), stock_event(offer)]
-    outbox.append(session.execute, events, branch.clock)
-
-
-def _offer(session: Session, branch: Branch, stock: Stock) -> Offer:
     offer = find(session, stock.product_id, branch.name)
     assert offer is not None, "a stock row has a product"
-    return offer
+    events = [transfer_event(transfer, offer.product), stock_event(offer)]
+    outbox.append(session.execute, events, branch.clock)
 
 
 def _lock(session: Session, branch: Branch, sku: str) -> Stock:

@@ -11,6 +11,7 @@ import pytest
 from catalog import branches, rejoin, reservations, retirement
 from catalog.problems import InsufficientStock
 from chassis.events import Event
+from chassis.replication import messages
 from chassis.replication.client import PeerAway
 from tests.branches.counting import books_balance, units
 from tests.branches.databases import copy_of
@@ -157,6 +158,63 @@ def test_a_peer_that_was_not_asked_when_a_branch_rejoined_is_asked_when_it_is_ba
     assert books_balance(three.houses["matriz"])
 
 
+def test_a_peer_whose_answer_was_not_used_is_asked_when_it_is_back(
+    three: Country, postgres: PostgresServer
+) -> None:
+    matriz, litoral = three.houses["matriz"], three.houses["litoral"]
+    matriz.product("BOLO", 20)
+    wait_until(three.agree)
+    backup = copy_of(matriz.dsn, postgres)
+    matriz.send("BOLO", 5, "litoral")
+    wait_until(lambda: litoral.stock("BOLO") == 5)
+    wait_until(three.agree)
+    matriz.close()
+    restored = three.open("matriz", backup)
+    assert rejoin.close(restored.ports)
+    three.cut(("matriz", "filial"))
+    # Litoral answers, filial does not: nothing is taken up. Then litoral is out of reach for good.
+    question = messages.question(restored.ports, "catalog", "branch.rejoining", {"epoch": 2})
+    assert (
+        messages.ask(restored.ports.peers["litoral"], question, seconds=5)["answer"]["epoch"] == 2
+    )
+    restored.close()
+    three.heal()
+    three.cut(("matriz", "litoral"), ("filial", "litoral"))
+    opened = "SELECT epoch, rejoining FROM branch_state"
+    without = three.open("matriz", backup, without="litoral")
+    without.deliver()
+    wait_until(lambda: without.rows(opened) == [(3, False)], 30)
+    without.close()
+
+    three.heal()
+    three.open("matriz", backup).deliver()
+
+    wait_until(lambda: three.houses["matriz"].rows(opened) == [(5, False)], 30)
+    wait_until(three.agree, 30)
+    assert units(three, "BOLO") == {"available": 20}
+
+
+def test_a_question_that_comes_late_ends_no_later_epoch(three: Country) -> None:
+    matriz, filial = three.houses["matriz"], three.houses["filial"]
+    matriz.product("BOLO", 20)
+    wait_until(three.agree)
+    heard = "SELECT epoch, start FROM replica_sources WHERE branch = 'matriz'"
+    ((epoch, start),) = filial.rows(heard)
+    assert (epoch, start is None) == (1, False)
+
+    def ask(in_epoch: int) -> int:
+        asked = {"epoch": in_epoch}
+        question = messages.question(matriz.ports, "catalog", "branch.rejoining", asked)
+        answer = messages.ask(matriz.ports.peers["filial"], question, seconds=5)["answer"]
+        return int(answer["epoch"])
+
+    assert ask(1) == 2
+    assert filial.rows(heard) == [(1, start)]
+    matriz.close()
+    assert [ask(2), ask(2), ask(1)] == [2, 2, 2]
+    assert filial.rows(heard) == [(2, "over")]
+
+
 def test_a_branch_that_rejoins_says_nothing_of_what_it_believes_to_have(three: Country) -> None:
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     matriz.product("BOLO", 20)
@@ -188,7 +246,7 @@ def test_a_branch_that_closes_while_it_tells_everything_says_nothing_of_its_empt
         # As when another peer's relay finds in this moment that the branch was set back.
         assert rejoin.close(matriz.ports)
         with matriz.ports.database.primary.connect() as connection:
-            yield from branches.snapshot(connection, matriz.ports)
+            yield from branches.snapshot(connection, matriz.ports, "filial")
 
     with pytest.raises(PeerAway, match="went from epoch 1 to 2"):
         relay._sink.deliver(everything(), None)

@@ -92,6 +92,7 @@ class PeerSink:
             answer = self._client.send(_encoded(self._ping(me)), seconds=SECONDS)
             known = answer["services"][self._service]["known"]
             if state.was_set_back(connection.execute, self._client.name, known, me):
+                self._refuse_another_epoch(me)
                 raise self._set_back(known, me)
             self._refuse_to_speak(me)
             state.began(connection.execute, self._client.name, self._start)

@@ -140,26 +140,31 @@ SELECT peer, epoch FROM branch_state, unnest(CAST(:peers AS text[])) AS peer ON 
 """
 
 
-def end_epoch_of(execute: Execute, branch: str, asked: int) -> Any:
-    """Take nothing more of what another branch says in the epoch in which it was heard so far.
+def end_epoch_of(execute: Execute, branch: str, asked: int) -> int:
+    """Take nothing more of what another branch says in epochs before the one in which it asks.
 
     It was set back and asks what is known of it: whatever of its lost past is still on its way must
-    not arrive between the answer and its next epoch. Repeating it changes nothing.
-
-    Args:
-        asked: the epoch in which it asks.
+    not arrive between the answer and its next epoch. Repeating it changes nothing, and neither does
+    a question that comes late, when the branch speaks in a later epoch already.
 
     Returns:
-        The row of what is known of it: `epoch`, which is not spoken in, and `lamport`.
+        The epoch of the branch that is over here; above `asked` when it is to ask again with that,
+        as it was heard in a later one.
     """
-    return execute(text(_END_EPOCH), {"branch": branch, "asked": asked}).one()
+    execute(text(_END_EPOCH), {"branch": branch, "asked": asked, "over": OVER})
+    epoch, start = execute(text(_EPOCH_OF), {"branch": branch}).one()
+    return int(epoch) if start in (None, OVER) else int(epoch) + 1
 
 
+# In the place of a start: no relay has it, so that a branch whose peers ended its epoch, and that
+# did not use the answer, is found to be set back when it is heard again.
+OVER = "over"
 _END_EPOCH = """
-UPDATE replica_sources SET start = NULL, position = 0,
-    epoch = greatest(:asked, CASE WHEN start IS NULL THEN epoch ELSE epoch + 1 END)
-WHERE branch = :branch RETURNING epoch, lamport
+UPDATE replica_sources SET epoch = :asked, position = 0,
+    start = CASE WHEN start IS NOT NULL THEN :over END
+WHERE branch = :branch AND epoch < :asked
 """
+_EPOCH_OF = "SELECT epoch, start FROM replica_sources WHERE branch = :branch"
 
 
 def forget_others(engine: Engine, known: Iterable[str]) -> bool:
