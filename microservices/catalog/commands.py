@@ -113,12 +113,15 @@ def _peer_loops(ports: Ports) -> list[background.Loop]:
     def forget() -> bool:
         return state.forget_others(ports.database.primary, ports.peers)
 
-    loops = [background.Loop("peers", forget, HOUSEKEEPING_SECONDS)]
+    loops = [
+        background.Loop("peers", forget, HOUSEKEEPING_SECONDS),
+        # Without peers, too: one that was closed and whose peers were all taken out opens.
+        background.Loop("rejoin", lambda: rejoin.rejoin(ports), REJOIN_SECONDS),
+    ]
     if not ports.peers:
         return loops
     relays = zip(ports.peers, branches.relays(ports), strict=True)
     loops += [background.Loop(f"relay-{name}", relay.duty, 0) for name, relay in relays]
-    loops.append(background.Loop("rejoin", lambda: rejoin.rejoin(ports), REJOIN_SECONDS))
     if ports.settings.stock_rebalance:
         level = background.Loop("rebalance", lambda: rebalance.level(ports), REBALANCE_SECONDS)
         loops.append(level)

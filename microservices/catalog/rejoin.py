@@ -102,10 +102,10 @@ def rejoin(ports: Ports) -> bool:
     if above > me.epoch:
         # Heard in later epochs than the backup knows of: these are to be over as well.
         answers = _ask_all(ports, above)
-    if answers is None:
+    if answers is None or any(answer["epoch"] > above for answer in answers):
         return False
     at, told = Branch(ports.branch, ports.clock), answers
-    if ports.database.write(lambda session: _take_up(session, at, told, ports.peers)):
+    if ports.database.write(lambda session: _take_up(session, at, me, told, ports.peers)):
         log.warning("branch_rejoined", peers=list(ports.peers))
     return False
 
@@ -124,12 +124,16 @@ def _ask_all(ports: Ports, epoch: int) -> list[dict[str, Any]] | None:
 
 
 def _take_up(
-    session: Session, at: Branch, answers: list[dict[str, Any]], peers: Iterable[str]
+    session: Session,
+    at: Branch,
+    asked: state.Self,
+    answers: list[dict[str, Any]],
+    peers: Iterable[str],
 ) -> bool:
     me = state.of_self(session.execute)
     rows = _lock_all(session, at)
     told = {row["sku"] for answer in answers for row in answer["stock"] + answer["transfers"]}
-    if not me.rejoining or told - rows.keys():
+    if not me.rejoining or me.epoch != asked.epoch or told - rows.keys():
         # Products that are not in the backup come from the peers, which send everything anew.
         return False
     closed = {row.product_id: row for row in session.scalars(select(ClosedStock))}
@@ -140,9 +144,10 @@ def _take_up(
         _settle(session, at, stock, before, seen.get(sku, []), missed.get(sku, {}), me.epoch)
     session.flush()
     session.execute(
-        text("SELECT observe_lamport(:seen)"), {"seen": max(a["lamport"] for a in answers)}
+        text("SELECT observe_lamport(:seen)"),
+        {"seen": max((a["lamport"] for a in answers), default=0)},
     )
-    above = max(me.epoch, *(answer["epoch"] for answer in answers))
+    above = max([me.epoch, *(answer["epoch"] for answer in answers)])
     state.begin_epoch(session.execute, above, peers)
     session.execute(text("UPDATE branch_state SET rejoining = false"))
     for stock in rows.values():

@@ -22,6 +22,7 @@ from catalog.products import Branch, find, movement, product_document, stock_eve
 from chassis import outbox
 from chassis.clock import rfc3339
 from chassis.outbox import NewEvent
+from chassis.replication import state
 from chassis.replication.door import CannotTake
 
 TYPE = "stock.transferred"
@@ -124,15 +125,15 @@ def credit(session: Session, branch: Branch, data: dict[str, Any]) -> bool:
 def received(session: Session, sender: str, data: dict[str, Any]) -> bool:
     """Note that the other end has the units; whether that was news.
 
-    One that is not known was sent before this branch was set back, and is learnt when it rejoins.
+    One that was sent before this branch was set back is learnt when it rejoins.
 
     Raises:
-        CannotTake: the transfer is to another branch.
+        CannotTake: no such transfer to that branch is known here.
     """
     transfer = session.get(StockTransfer, data["id"], with_for_update=True)
-    if transfer is None:
+    if transfer is None and state.of_self(session.execute).rejoining:
         return False
-    if transfer.to_branch != sender:
+    if transfer is None or transfer.to_branch != sender:
         raise CannotTake(f"no transfer {data['id']} to {sender} is known here")
     news = transfer.state == "sent"
     transfer.state = "received"

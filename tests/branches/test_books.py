@@ -135,6 +135,9 @@ def test_a_peer_that_was_not_asked_when_a_branch_rejoined_is_asked_when_it_is_ba
 ) -> None:
     matriz, litoral = three.houses["matriz"], three.houses["litoral"]
     matriz.product("BOLO", 20)
+    # Opening again writes an event of each product: more in all than litoral has ever heard.
+    for number in range(5):
+        matriz.product(f"TORTA-{number}", 8)
     wait_until(three.agree)
     backup = copy_of(matriz.dsn, postgres)
     matriz.send("BOLO", 5, "litoral")
@@ -192,6 +195,21 @@ def test_a_peer_whose_answer_was_not_used_is_asked_when_it_is_back(
     wait_until(lambda: three.houses["matriz"].rows(opened) == [(5, False)], 30)
     wait_until(three.agree, 30)
     assert units(three, "BOLO") == {"available": 20}
+
+
+def test_a_closed_branch_whose_peers_were_all_taken_out_opens(postgres: PostgresServer) -> None:
+    with country(postgres, "matriz", "filial", deliver=False) as found:
+        matriz = found.houses["matriz"]
+        matriz.product("BOLO", 20)
+        assert rejoin.close(matriz.ports)
+        matriz.close()
+        alone = found.open("matriz", matriz.dsn, without="filial")
+
+        alone.deliver()
+
+        wait_until(lambda: alone.stock("BOLO") == 20)
+        assert alone.rows("SELECT epoch, rejoining FROM branch_state") == [(3, False)]
+        assert books_balance(alone) and alone.errors == []
 
 
 def test_a_question_that_comes_late_ends_no_later_epoch(three: Country) -> None:

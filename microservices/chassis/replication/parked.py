@@ -52,8 +52,8 @@ def _rows(database: Database) -> Sequence[Row[Any]]:
 
 
 def _taken(peer: PeerClient, document: dict[str, Any]) -> bool:
-    # Without its epoch: what happened since then has the newer version, and stays.
-    event = {name: value for name, value in document.items() if name != "epoch"}
+    # Of no epoch and no start: what happened since then has the newer version, and stays.
+    event = {name: value for name, value in document.items() if name not in MARKS}
     try:
         answer = peer.send(json.dumps(event).encode(), seconds=SECONDS)
     except (Unavailable, Refused) as error:
@@ -62,4 +62,5 @@ def _taken(peer: PeerClient, document: dict[str, Any]) -> bool:
     return bool(answer["results"][0]["outcome"] != "refused")
 
 
+MARKS = {"epoch", "start", "position"}
 _FORGET = "DELETE FROM parked_events WHERE peer = :peer AND event_id = :id"

@@ -123,6 +123,8 @@ class PeerRelay(Relay):
 
     def _forget_connection(self) -> None:
         super()._forget_connection()
+        if self._introduced:
+            self._sink.begin_anew()
         self._introduced = False
 
     def _begin(self, connection: Connection, name: str, sink: Sink) -> None:

@@ -88,14 +88,19 @@ class PeerSink:
         """
         with self._engine.connect() as connection:
             me = state.of_self(connection.execute)
+            self._refuse_to_speak(me)
+            # Before it answers: what is written until then was not written in an earlier start.
+            state.began(connection.execute, self._client.name, self._start)
             # Without a word of this start: should the answer be lost, the question comes again.
             answer = self._client.send(_encoded(self._ping(me)), seconds=SECONDS)
             known = answer["services"][self._service]["known"]
             if state.was_set_back(connection.execute, self._client.name, known, me):
                 self._refuse_another_epoch(me)
                 raise self._set_back(known, me)
-            self._refuse_to_speak(me)
-            state.began(connection.execute, self._client.name, self._start)
+
+    def begin_anew(self) -> None:
+        """Let the next introduction be another start: meanwhile another process may have begun."""
+        self._start = new_id()
 
     def publish(self, events: Sequence[Event], after: str | None = None) -> str:
         """Return once the peer has taken all of it, or what it refuses for good is parked.

@@ -64,6 +64,9 @@ def was_set_back(execute: Execute, peer: str, known: dict[str, Any], me: Self) -
     before = {"peer": peer, "epoch": known["epoch"]}
     if known["start"] is None or execute(text(_IS_MADE_GOOD), before).scalar():
         return False
+    if known["epoch"] < me.epoch:
+        # It was not asked when that epoch ended, whatever it has heard of it.
+        return True
     start = {"peer": peer, "start": known["start"]}
     found = execute(text(_UNTIL), start).one_or_none()
     return found is None or known["position"] > found.until
