@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from chassis.replication import state
 from chassis.replication.client import PeerAway, PeerClient
@@ -111,3 +113,24 @@ def peer_status(house: object, peer: str) -> dict[str, object]:
     with house.app.test_client() as client:  # type: ignore[attr-defined]
         found: dict[str, object] = client.get("/status").json["peers"][peer]
         return found
+
+
+def test_an_epoch_that_is_over_and_was_not_made_good_is_a_loss(pair: Country) -> None:
+    matriz, filial = pair.houses["matriz"], pair.houses["filial"]
+    heard = "SELECT epoch, start, position FROM replica_sources WHERE branch = 'matriz'"
+    matriz.product("BOLO", 20)
+    wait_until(pair.agree)
+    ((epoch, start, position),) = filial.rows(heard)
+    known = {"epoch": epoch, "start": start, "position": position}
+
+    with matriz.ports.database.primary.connect() as connection:
+        now = state.of_self(connection.execute)
+        later = replace(now, epoch=now.epoch + 2)
+
+        def is_a_loss(me: state.Self) -> bool:
+            return state.was_set_back(connection.execute, "filial", known, me)
+
+        assert [is_a_loss(now), is_a_loss(later)] == [False, True]
+        made_good = text("INSERT INTO made_good (peer, epoch) VALUES ('filial', :epoch)")
+        connection.execute(made_good, {"epoch": later.epoch})
+        assert is_a_loss(later) is False
