@@ -16,6 +16,9 @@ Execute = Callable[..., Any]
 # After so many failures in a row a peer counts as cut off.
 OPEN_AFTER = 3
 SINK = "peer:"
+# In the place of a start: no relay has it, so that a branch whose peers ended its epoch, and that
+# did not use the answer, is found to be set back when it is heard again.
+OVER = "over"
 
 _WRITTEN = "coalesce(pg_sequence_last_value('outbox_seq_seq'), 0)"
 _SELF = f"""
@@ -159,9 +162,6 @@ def end_epoch_of(execute: Execute, branch: str, asked: int) -> int:
     return int(epoch) if start in (None, OVER) else int(epoch) + 1
 
 
-# In the place of a start: no relay has it, so that a branch whose peers ended its epoch, and that
-# did not use the answer, is found to be set back when it is heard again.
-OVER = "over"
 _END_EPOCH = """
 UPDATE replica_sources SET epoch = :asked, position = 0,
     start = CASE WHEN start IS NOT NULL THEN :over END
