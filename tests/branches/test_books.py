@@ -171,7 +171,7 @@ def test_a_peer_whose_answer_was_not_used_is_asked_when_it_is_back(
     matriz.close()
     restored = three.open("matriz", backup)
     assert rejoin.close(restored.ports)
-    # Litoral answers and nobody else is asked: nothing is taken up. Then it is out of reach for good.
+    # Litoral answers and nobody else is asked, so nothing is taken up. Then it is out of reach.
     question = messages.question(restored.ports, "catalog", "branch.rejoining", {"epoch": 2})
     assert (
         messages.ask(restored.ports.peers["litoral"], question, seconds=5)["answer"]["epoch"] == 2
