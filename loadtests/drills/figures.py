@@ -6,6 +6,7 @@ docs/drills.md defines each of them.
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -151,20 +152,27 @@ def first_writes(
 ) -> dict[str, float | None]:
     """Instance to the seconds from the promotion to its first write that succeeded after it.
 
-    None for an instance whose writes failed. One that nobody asked to write in the time that it
-    has for it is left out: a few shoppers' connections may all lead to the other one.
+    None for an instance that refused one after the time that it has for that. One that was asked
+    for none that could have succeeded in this time is left out: who calls it keeps connections
+    open, and all of those may lead to another instance for a while.
     """
-    asked: set[str] = set()
-    found: dict[str, float] = {}
+    wrote: dict[str, float] = {}
+    refused: dict[str, float] = {}
     for line in lines:
         name, seconds = line.get("instance", ""), moment_of(line) - promoted
         if name not in writers or not _asks_for_a_write(line) or seconds < 0:
             continue
-        if seconds <= RECONNECT_SECONDS:
-            asked.add(name)
         if line.get("status") == 201:
-            found[name] = min(seconds, found.get(name, seconds))
-    return {name: found.get(name) for name in sorted(asked)}
+            wrote[name] = min(seconds, wrote.get(name, seconds))
+        elif line.get("status", 0) >= 500:
+            refused[name] = max(seconds, refused.get(name, seconds))
+    late = {
+        name
+        for name, last in refused.items()
+        if last > RECONNECT_SECONDS and wrote.get(name, math.inf) > RECONNECT_SECONDS
+    }
+    in_time = {name for name, first in wrote.items() if first <= RECONNECT_SECONDS}
+    return {name: None if name in late else wrote[name] for name in sorted(late | in_time)}
 
 
 def _asks_for_a_write(line: Mapping[str, Any]) -> bool:

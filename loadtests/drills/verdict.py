@@ -104,11 +104,7 @@ def checks(kind: Kind | None, result: Result, *, full: bool) -> list[Check]:
 
 
 def _after_promotion(result: Result) -> list[Check]:
-    late = [
-        name
-        for name, seconds in result.first_writes.items()
-        if seconds is None or seconds > RECONNECT_SECONDS
-    ]
+    late = [name for name, seconds in result.first_writes.items() if seconds is None]
     return [
         Check("the other node became primary", result.promotion is not None),
         Check(

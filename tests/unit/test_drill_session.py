@@ -64,11 +64,7 @@ def test_a_good_drill_passes(kind: str) -> None:
         ({"improper_calls": 1}, "1 checkouts refused without a 503 and Retry-After"),
         ({"promotion": None}, "the other node became primary"),
         (
-            {"first_writes": {"catalog-1": 10.1, "catalog-2": 1.0}},
-            "every instance wrote within 10 s of the promotion; not catalog-1",
-        ),
-        (
-            {"first_writes": {"catalog-1": None}},
+            {"first_writes": {"catalog-1": None, "catalog-2": 1.0}},
             "every instance wrote within 10 s of the promotion; not catalog-1",
         ),
         ({"first_writes": {}}, "every instance wrote within 10 s of the promotion"),
