@@ -46,6 +46,7 @@ class StandIn:
 
     def __init__(self, respond: Responder | None = None) -> None:
         self.arrivals: list[Arrival] = []
+        self.connections = 0
         self.respond: Responder = respond or (lambda _: Answer())
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -67,6 +68,10 @@ class StandIn:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                stand_in.connections += 1
+                super().setup()
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

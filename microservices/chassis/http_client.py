@@ -26,6 +26,8 @@ CONNECT_SECONDS = 1.0
 LEAST_SECONDS = 0.02
 # How long an instance that did not answer in time is asked after all others.
 SILENT_SECONDS = 10.0
+# How long connections are kept: behind one name may be instances that came later than these.
+RENEW_SECONDS = 15.0
 
 
 class Unreachable(Unavailable):
@@ -83,6 +85,7 @@ class ServiceClient:
         self._silent_until: dict[str, float] = {}
         self._headers = {"X-Service-Token": service_token, "Accept": "application/json"}
         self._pool = urllib3.PoolManager(maxsize=pool_size, retries=False, block=False)
+        self._renewed = time.monotonic()
 
     def call(
         self,
@@ -163,6 +166,9 @@ class ServiceClient:
         return answer
 
     def _send(self, base: str, request: _Request, seconds: float) -> Answer:
+        if time.monotonic() - self._renewed > RENEW_SECONDS:
+            self._renewed = time.monotonic()
+            self._pool.clear()  # one that is in use ends with its answer
         response = self._pool.request(
             request.method,
             base + request.path,
