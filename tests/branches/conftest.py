@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.branches.rig import Country, country
 from tests.postgres_server import PostgresServer
 
 
@@ -27,3 +28,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
         server = PostgresServer(tmp_path_factory.mktemp("branches"), sockets=Path(sockets))
         yield server
         server.stop()
+
+
+@pytest.fixture
+def three(postgres: PostgresServer) -> Iterator[Country]:
+    with country(postgres, "matriz", "filial", "litoral") as found:
+        yield found

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from itertools import permutations
 
-import pytest
 from sqlalchemy.orm import Session
 
 from chassis.replication import shared
 from chassis.replication.shared import Edit
 from tests.branches.databases import fresh_database
 from tests.branches.links import Faults
-from tests.branches.rig import Country, country
+from tests.branches.rig import Country
 from tests.events.rig import fresh_engine
 from tests.postgres_server import PostgresServer
 from tests.race.rig import FULL
 from tests.shop import wait_until
-
-
-@pytest.fixture
-def three(postgres: PostgresServer) -> Iterator[Country]:
-    with country(postgres, "matriz", "filial", "litoral") as found:
-        yield found
 
 
 def test_concurrent_edits_have_one_winner_and_the_loser_is_kept(three: Country) -> None:
