@@ -42,13 +42,14 @@ Responder = Callable[[Arrival], "Answer | HangUp"]
 
 
 class StandIn:
-    """A service on a free port of 127.0.0.1 that records what arrives."""
+    """A service on a free port of this machine that records what arrives."""
 
-    def __init__(self, respond: Responder | None = None) -> None:
+    def __init__(
+        self, respond: Responder | None = None, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.arrivals: list[Arrival] = []
-        self.connections = 0
         self.respond: Responder = respond or (lambda _: Answer())
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer((host, port), self._handler())
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -68,10 +69,6 @@ class StandIn:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
-
-            def setup(self) -> None:
-                stand_in.connections += 1
-                super().setup()
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

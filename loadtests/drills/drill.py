@@ -148,7 +148,7 @@ class Drill:
                 over.wait(0.1)
 
         thread = threading.Thread(target=try_on, daemon=True)
-        if kind.fault in ("freeze", "cut"):
+        if kind.fences:
             thread.start()
         try:
             yield

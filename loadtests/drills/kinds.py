@@ -39,6 +39,11 @@ class Kind:
     fails_over: bool = False
     sells_meanwhile: bool = True
 
+    @property
+    def fences(self) -> bool:
+        """Whether it is asked to commit meanwhile, which it must not acknowledge."""
+        return self.target == "primary" and self.fault in ("freeze", "cut")
+
     def hold(self, full: bool) -> float:
         """Seconds for which it stays broken at least."""
         return self.full_hold_seconds if full else self.hold_seconds
@@ -146,6 +151,16 @@ _ALL = (
         title="an instance of the catalog is lost",
         target="catalog",
         fault="kill",
+        hold_seconds=8,
+        full_hold_seconds=8,
+        full_times=3,
+        longest_down_seconds=15,
+    ),
+    Kind(
+        name="catalog-instance-frozen",
+        title="an instance of the catalog freezes",
+        target="catalog",
+        fault="freeze",
         hold_seconds=8,
         full_hold_seconds=8,
         full_times=3,

@@ -96,7 +96,7 @@ def checks(kind: Kind | None, result: Result, *, full: bool) -> list[Check]:
         found += _after_promotion(result)
     elif kind.target in ("dcs", "standby"):
         found.append(Check("the primary stayed primary", not result.demoted))
-    if kind.fault in ("freeze", "cut"):
+    if kind.fences:
         text = f"transactions of {result.fence_attempts} that the old primary acknowledged"
         found.append(_none(text, result.fence_acknowledged))
         found.append(Check("the old primary was asked to commit", result.fence_attempts > 0))

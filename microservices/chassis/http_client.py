@@ -19,6 +19,7 @@ from urllib3.exceptions import TimeoutError as NoAnswerInTime
 
 from chassis import correlation, deadline, tracer, tracing
 from chassis.deadline import DeadlinePassed
+from chassis.instances import Instances
 from chassis.problems import Unavailable
 
 CONNECT_SECONDS = 1.0
@@ -26,8 +27,8 @@ CONNECT_SECONDS = 1.0
 LEAST_SECONDS = 0.02
 # How long an instance that did not answer in time is asked after all others.
 SILENT_SECONDS = 10.0
-# How long connections are kept: behind one name may be instances that came later than these.
-RENEW_SECONDS = 15.0
+# To more of them than this no connections are kept.
+MOST_INSTANCES = 64
 
 
 class Unreachable(Unavailable):
@@ -75,17 +76,18 @@ class ServiceClient:
 
         Args:
             name: of the service, for messages.
-            urls: base URLs of its instances, separated by commas.
+            urls: base URLs, separated by commas; a name stands for all instances behind it.
             pool_size: connections kept open to each instance.
             service_token: sent as X-Service-Token.
         """
         self.name = name
-        self._bases = urls.split(",")
+        self._instances = Instances(urls.split(","))
         self._turn = itertools.count()
         self._silent_until: dict[str, float] = {}
         self._headers = {"X-Service-Token": service_token, "Accept": "application/json"}
-        self._pool = urllib3.PoolManager(maxsize=pool_size, retries=False, block=False)
-        self._renewed = time.monotonic()
+        self._pool = urllib3.PoolManager(
+            num_pools=MOST_INSTANCES, maxsize=pool_size, retries=False, block=False
+        )
 
     def call(
         self,
@@ -119,11 +121,12 @@ class ServiceClient:
         unknown: OutcomeUnknown | None = None
         tried = False
         with deadline.within(seconds):
-            for base in self._in_turn():
+            bases = self._instances.now()
+            for base in self._in_turn(bases):
                 if deadline.remaining() < LEAST_SECONDS or (unknown and self._is_silent(base)):
                     continue
                 tried = True
-                shared = repeatable and self._another_answers(base)
+                shared = repeatable and self._another_answers(base, bases)
                 try:
                     return self._ask(base, request, deadline.remaining() / (2 if shared else 1))
                 except Unreachable:
@@ -166,9 +169,6 @@ class ServiceClient:
         return answer
 
     def _send(self, base: str, request: _Request, seconds: float) -> Answer:
-        if time.monotonic() - self._renewed > RENEW_SECONDS:
-            self._renewed = time.monotonic()
-            self._pool.clear()  # one that is in use ends with its answer
         response = self._pool.request(
             request.method,
             base + request.path,
@@ -186,19 +186,19 @@ class ServiceClient:
     def _unusable(self) -> OutcomeUnknown:
         return OutcomeUnknown(f"The {self.name} service gave no usable answer.")
 
-    def _in_turn(self) -> list[str]:
+    def _in_turn(self, bases: list[str]) -> list[str]:
         # One more try than there are instances: a kept-alive connection to a restarted
         # instance fails once before a fresh one works.
         start = next(self._turn)
-        count = len(self._bases)
-        in_turn = [self._bases[(start + i) % count] for i in range(count + 1)]
+        count = len(bases)
+        in_turn = [bases[(start + i) % count] for i in range(count + 1)]
         return sorted(in_turn, key=self._is_silent)
 
     def _is_silent(self, base: str) -> bool:
         return time.monotonic() < self._silent_until.get(base, 0.0)
 
-    def _another_answers(self, base: str) -> bool:
-        return any(each != base and not self._is_silent(each) for each in self._bases)
+    def _another_answers(self, base: str, bases: list[str]) -> bool:
+        return any(each != base and not self._is_silent(each) for each in bases)
 
 
 def _correlation() -> dict[str, str]:

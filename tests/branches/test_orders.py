@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 
 import orders.app
 from chassis.ids import new_id
+from chassis.instances import Instances
 from orders import accounts, branches, customers, replica
 from orders.ports import Ports
 from orders.settings import Settings
@@ -131,7 +132,7 @@ def pair_of(server: PostgresServer) -> Iterator[tuple[Country, dict[str, Orders]
             # The catalog needs to know where orders will be, and orders where the catalog is.
             catalog = found.open(name)
             rooms[name] = Orders(name, fresh_database(server, "orders"), found, catalog)
-            catalog.ports.orders._bases[:] = [rooms[name].url]
+            catalog.ports.orders._instances = Instances([rooms[name].url])
             stack.callback(rooms[name].close)
         for room in rooms.values():
             room.start()
@@ -311,7 +312,7 @@ HEARD = "SELECT epoch FROM replica_sources WHERE branch = 'matriz'"
 def reopened(found: Country, house: House, dsn: str) -> Iterator[Orders]:
     """Orders of a branch on another database, until the block ends."""
     room = Orders(house.name, dsn, found, house)
-    house.ports.orders._bases[:] = [room.url]
+    house.ports.orders._instances = Instances([room.url])
     room.start()
     try:
         yield room
