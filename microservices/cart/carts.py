@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from cart.ports import Ports
 from cart.problems import CartNotFound, InsufficientStock, ItemNotFound, ProductNotFound
-from cart.products import HEARD, Knowledge, Remembered, remembered
+from cart.products import HEARD, Knowledge, Remembered, key_of, remembered
 from cart.store import MOST_SETTLED
 from chassis.clock import rfc3339
 from chassis.ids import ULID_PATTERN
@@ -123,7 +123,10 @@ def change(ports: Ports, wanted: Change, token: str | None) -> Cart:
         InsufficientStock: the line would come to more than is in stock.
         Unprocessable: the line or the cart would be too large.
     """
-    stored, found = _read(ports, wanted.cart_id, wanted.product_id)
+    done, stored, found = _change_by_what_is_known(ports, wanted)
+    if done:
+        known = ports.products.look(_products_in(stored), token, remembered=found)
+        return _shown(ports, wanted.cart_id, stored, known)
     lines = _products_in(stored) | {wanted.product_id}
     if len(lines) > MOST_LINES:
         raise _too_many_lines()
@@ -190,6 +193,20 @@ def take_out(ports: Ports, cart_id: str, order_id: str, bought: Mapping[int, int
     return bool(done)
 
 
+def _change_by_what_is_known(
+    ports: Ports, wanted: Change
+) -> tuple[bool, dict[str, str], Remembered]:
+    """Whether it was done, then what `_read` answers: one way to Redis, the usual case."""
+    answer = ports.scripts.change_known(
+        [_known_key(wanted.cart_id), HEARD, key_of(wanted.product_id)],
+        [wanted.how, wanted.product_id, wanted.quantity, _ttl(ports), MOST_LINES, MOST_UNITS],
+    )
+    if not answer:
+        raise _gone()
+    done, *rest = answer
+    return bool(done), *_understood(rest)
+
+
 def _apply(ports: Ports, wanted: Change, known: Knowledge) -> dict[str, str]:
     view, verified = known.views.get(wanted.product_id), known.verified(wanted.product_id)
     if verified and (view is None or not view.active):
@@ -216,11 +233,15 @@ def _apply(ports: Ports, wanted: Change, known: Knowledge) -> dict[str, str]:
     return _fields(outcome[1])
 
 
-def _read(ports: Ports, cart_id: str, *products: int) -> tuple[dict[str, str], Remembered]:
-    """What is in a cart, and what is known of it and of `products`, as one moment has both."""
-    answer = ports.scripts.look([_known_key(cart_id), HEARD], [_ttl(ports), *products])
+def _read(ports: Ports, cart_id: str) -> tuple[dict[str, str], Remembered]:
+    """What is in a cart, and what is known of that, as one moment has both."""
+    answer = ports.scripts.look([_known_key(cart_id), HEARD], [_ttl(ports)])
     if not answer:
         raise _gone()
+    return _understood(answer)
+
+
+def _understood(answer: Sequence[Any]) -> tuple[dict[str, str], Remembered]:
     flat, heard, ids, views = answer
     return _fields(flat), remembered(map(int, ids), views, bool(heard))
 

@@ -30,7 +30,8 @@ class Scripts:
     Attributes:
         open: makes an empty cart; see `OPEN`.
         look: a cart and what is known of its products; see `LOOK`.
-        change: adds to a line or sets it; see `CHANGE`.
+        change_known: adds to a line or sets it, if what is known allows it; see `CHANGE_KNOWN`.
+        change: the same, by what the catalog said; see `CHANGE`.
         remove: takes a line out; see `REMOVE`.
         settle: takes out what an order bought; see `SETTLE`.
         learn: keeps the newer of two views of a product; see `LEARN`.
@@ -38,6 +39,7 @@ class Scripts:
 
     open: Script
     look: Script
+    change_known: Script
     change: Script
     remove: Script
     settle: Script
@@ -65,6 +67,7 @@ def scripts(redis: Redis) -> Scripts:
     return Scripts(
         open=redis.register_script(OPEN),
         look=redis.register_script(LOOK),
+        change_known=redis.register_script(CHANGE_KNOWN),
         change=redis.register_script(CHANGE),
         remove=redis.register_script(REMOVE),
         settle=redis.register_script(SETTLE),
@@ -92,47 +95,76 @@ redis.call('HSET', KEYS[1], '_version', 1, '_settled', '')
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 """
 
-# KEYS: the cart, the sign that the catalog was heard of. ARGV: TTL in ms, then products to be
-# looked at with those in the cart. Answers {the hash, sign, ids, views}, or {} when the cart is
-# gone. Which views are read is in the cart, so they cannot be named among the keys.
-LOOK = """
-if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 0 then return {} end
-local cart, ids, views, seen = redis.call('HGETALL', KEYS[1]), {}, {}, {}
-local function add(id)
-  if seen[id] then return end
-  seen[id] = true
-  ids[#ids + 1], views[#views + 1] = id, 'product:' .. id
+# Which views are read is in the cart, so they cannot be named among the keys.
+_KNOWN = """
+local function known(cart_key, sign, one_more)
+  local cart, ids, views, seen = redis.call('HGETALL', cart_key), {}, {}, {}
+  local function add(id)
+    if seen[id] then return end
+    seen[id] = true
+    ids[#ids + 1], views[#views + 1] = id, 'product:' .. id
+  end
+  for i = 1, #cart, 2 do
+    if cart[i]:sub(1, 1) ~= '_' then add(cart[i]) end
+  end
+  if one_more then add(one_more) end
+  if #ids > 0 then views = redis.call('MGET', unpack(views)) end
+  return cart, redis.call('EXISTS', sign), ids, views
 end
-for i = 1, #cart, 2 do
-  if cart[i]:sub(1, 1) ~= '_' then add(cart[i]) end
+"""
+
+# Answers nothing when it is done, or why it is not. `stock` and `snapshot` may be "", see CHANGE.
+_PUT = """
+local function put(cart, how, product, quantity, stock, snapshot, ttl, most_lines, most_units)
+  local line = redis.call('HGET', cart, product)
+  local kept, place, seen = 0, nil, ''
+  if line then
+    kept, place, seen = line:match('^(%d+) (%d+) (.*)$')
+  elseif redis.call('HLEN', cart) - 2 >= tonumber(most_lines) then
+    return {'lines'}
+  end
+  local wanted = tonumber(quantity)
+  if how == 'add' then wanted = wanted + tonumber(kept) end
+  if wanted > tonumber(most_units) then return {'units'} end
+  if stock ~= '' and wanted > tonumber(stock) then return {'short', wanted} end
+  local version = tonumber(redis.call('HGET', cart, '_version')) + 1
+  if snapshot ~= '' then seen = snapshot end
+  line = string.format('%d %d ', wanted, place or version) .. seen
+  redis.call('HSET', cart, product, line, '_version', string.format('%d', version))
+  redis.call('PEXPIRE', cart, ttl)
 end
-for i = 2, #ARGV do add(ARGV[i]) end
-if #ids > 0 then views = redis.call('MGET', unpack(views)) end
-return {cart, redis.call('EXISTS', KEYS[2]), ids, views}
+"""
+
+# KEYS: the cart, the sign that the catalog was heard of. ARGV: TTL in ms. Answers {the hash, sign,
+# ids of its products, their views}, or {} when the cart is gone.
+LOOK = f"""{_KNOWN}
+if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 0 then return {{}} end
+return {{known(KEYS[1], KEYS[2])}}
+"""
+
+# KEYS: the cart, the sign, the product's view. ARGV: "add" or "set", product id, quantity, TTL in
+# ms, most lines, most units of a line. Changes the cart if all that is known allows it. Answers 1
+# or 0, whether it did, and then as LOOK, of this product too.
+CHANGE_KNOWN = f"""{_KNOWN}{_PUT}
+if redis.call('EXISTS', KEYS[1]) == 0 then return {{}} end
+local text = redis.call('EXISTS', KEYS[2]) == 1 and redis.call('GET', KEYS[3])
+local view, done = text and cjson.decode(text) or {{}}, 0
+if view.active and view.available then
+  local snapshot = cjson.encode({{name = view.name, price_cents = view.price_cents}})
+  if not put(KEYS[1], ARGV[1], ARGV[2], ARGV[3], view.available, snapshot, unpack(ARGV, 4)) then
+    done = 1
+  end
+end
+if done == 0 then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return {{done, known(KEYS[1], KEYS[2], ARGV[2])}}
 """
 
 # KEYS: the cart. ARGV: "add" or "set", product id, quantity, units in stock or "" when unknown,
 # snapshot or "" to keep the one there is, TTL in ms, most lines, most units of a line.
 # Answers {"ok", the hash} or {"gone"}, {"lines"}, {"units"}, {"short", units wanted}.
-CHANGE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return {'gone'} end
-local line = redis.call('HGET', KEYS[1], ARGV[2])
-local kept, place, snapshot = 0, nil, ''
-if line then
-  kept, place, snapshot = line:match('^(%d+) (%d+) (.*)$')
-elseif redis.call('HLEN', KEYS[1]) - 2 >= tonumber(ARGV[7]) then
-  return {'lines'}
-end
-local wanted = tonumber(ARGV[3])
-if ARGV[1] == 'add' then wanted = wanted + tonumber(kept) end
-if wanted > tonumber(ARGV[8]) then return {'units'} end
-if ARGV[4] ~= '' and wanted > tonumber(ARGV[4]) then return {'short', wanted} end
-local version = tonumber(redis.call('HGET', KEYS[1], '_version')) + 1
-if ARGV[5] ~= '' then snapshot = ARGV[5] end
-line = string.format('%d %d ', wanted, place or version) .. snapshot
-redis.call('HSET', KEYS[1], ARGV[2], line, '_version', string.format('%d', version))
-redis.call('PEXPIRE', KEYS[1], ARGV[6])
-return {'ok', redis.call('HGETALL', KEYS[1])}
+CHANGE = f"""{_PUT}
+if redis.call('EXISTS', KEYS[1]) == 0 then return {{'gone'}} end
+return put(KEYS[1], unpack(ARGV)) or {{'ok', redis.call('HGETALL', KEYS[1])}}
 """
 
 # KEYS: the cart. ARGV: product id, TTL in ms. Answers {"ok", the hash}, {"gone"} or {"absent"}.

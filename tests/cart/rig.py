@@ -21,6 +21,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from cart.ports import Ports
+from cart.products import HEARD
 from chassis.events import Event
 from chassis.ids import new_id
 from tests.shop import wait_until
@@ -168,6 +169,11 @@ class Shop:
     def client(self) -> FlaskClient:
         """A client for one thread."""
         return self.app.test_client()
+
+    def warm_up(self) -> None:
+        """Every product is known, and the catalog was there moments ago, and stays so."""
+        self.ports.products.learn_anew(sorted(self.catalog.products), forget=False)
+        self.redis.client.set(HEARD, "1")
 
     def open(self) -> str:
         """The id of a new cart."""

@@ -18,6 +18,14 @@ def shop(make_shop: MakeShop) -> Shop:
     return make_shop(threads=200, catalog_wait_seconds=30)
 
 
+Prepare = Callable[[Shop], None]
+
+
+@pytest.fixture(params=[False, True], ids=["asking the catalog", "by what is known"])
+def prepare(request: pytest.FixtureRequest) -> Prepare:
+    return Shop.warm_up if request.param else lambda _: None
+
+
 def together(workers: int, work: Callable[[int], list[int]]) -> Counter[int]:
     """Run `work` in this many threads that start at once; how often it saw each status."""
     start = Barrier(workers)
@@ -31,8 +39,9 @@ def together(workers: int, work: Callable[[int], list[int]]) -> Counter[int]:
 
 
 @pytest.mark.promise(25)
-def test_a_thousand_parallel_additions_of_one_make_a_thousand(shop: Shop) -> None:
+def test_a_thousand_parallel_additions_of_one_make_a_thousand(shop: Shop, prepare: Prepare) -> None:
     cart = shop.open()
+    prepare(shop)
 
     seen = together(200, lambda _: [shop.add(cart, 2, 1).status_code for _ in range(5)])
 
@@ -41,9 +50,10 @@ def test_a_thousand_parallel_additions_of_one_make_a_thousand(shop: Shop) -> Non
     assert shop.read(cart) == cart_document(cart, 1001, line)
 
 
-def test_parallel_additions_stop_at_the_stock(shop: Shop) -> None:
+def test_parallel_additions_stop_at_the_stock(shop: Shop, prepare: Prepare) -> None:
     shop.catalog.offer(3, "Torta de limão", 6500, 100)
     cart = shop.open()
+    prepare(shop)
 
     seen = together(50, lambda _: [shop.add(cart, 3, 1).status_code for _ in range(4)])
 
@@ -51,10 +61,11 @@ def test_parallel_additions_stop_at_the_stock(shop: Shop) -> None:
     assert shop.quantities(cart) == {3: 100}
 
 
-def test_parallel_additions_stop_at_a_hundred_products(shop: Shop) -> None:
+def test_parallel_additions_stop_at_a_hundred_products(shop: Shop, prepare: Prepare) -> None:
     for product_id in range(1, 121):
         shop.catalog.offer(product_id, f"Doce {product_id}", 100, 10)
     cart = shop.open()
+    prepare(shop)
 
     seen = together(120, lambda number: [shop.add(cart, number + 1, 1).status_code])
 
