@@ -82,6 +82,10 @@ def scenarios(shop: Prepared) -> list[Scenario]:
         _reads("page", "product page", pages, 100, cached=False),
         _reads("search", "search", search, 100, cached=False),
         Scenario("cart-add", "add to cart", GATEWAY, "add_to_cart", cart),
+        Scenario(
+            *("cart-add-bare", "add to cart, bare", STATIC, "add_to_cart", cart),
+            servers=(STATIC, f"{BARE}-cart", CARTS),
+        ),
         Scenario("purchase", "purchase", GATEWAY, "purchase", many, True),
         Scenario(
             *("purchase-half", "purchase, half as many", GATEWAY, "purchase", many, True),

@@ -29,6 +29,7 @@ MOMENT = Options(
         "list-cached",
         "page",
         "cart-add",
+        "cart-add-bare",
         "purchase",
         "purchase-bare",
         "pgbench-hot",
