@@ -132,8 +132,9 @@ def _matches(wanted: Wanted, branch: str) -> Any:
     words = folded_words(wanted.q or "")[:MOST_WORDS]
     if not words:
         return false()  # something was asked for, and no product has it
-    found = func.matching_products(
-        _all_of(words),
+    found = func.find_products(
+        _all_of(words, ""),
+        _all_of(words, ":*"),
         wanted.active,
         _id_of(wanted.category) if wanted.category is not None else None,
         wanted.min_price_cents,
@@ -145,11 +146,11 @@ def _matches(wanted: Wanted, branch: str) -> Any:
     return Product.id.in_(select(found))
 
 
-def _all_of(words: list[str]) -> Any:
-    """Each as the beginning of a word of the product, or with the same Portuguese stem."""
+def _all_of(words: list[str], ending: str) -> Any:
+    """Each as a word of the product, or with the same Portuguese stem; `:*` as its beginning."""
     query: Any = None
     for word in words:
-        either = func.to_tsquery("pg_catalog.simple", f"{word}:*").op("||")(
+        either = func.to_tsquery("pg_catalog.simple", f"{word}{ending}").op("||")(
             func.plainto_tsquery("pg_catalog.portuguese", word)
         )
         query = either if query is None else query.op("&&")(either)

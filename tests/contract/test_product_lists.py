@@ -1,4 +1,4 @@
-"""Lists of products: filters, orders, search, and pages that stay in place."""
+"""Lists of products: filters, orders, and pages that stay in place."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.stack import Stack
 from tests.contract.shelf import NEWEST, Shelf, edit, problem
-from tests.race.rig import rows
 from tests.shop import Shop
 
 FILTERED: list[tuple[dict[str, Any], list[str]]] = [
@@ -71,68 +69,6 @@ def test_names_are_ordered_without_case_and_accents(shelf: Shelf) -> None:
     for name in ("éclair", "Bolo", "ácido", "Açaí", "bala", "Zebra", "Êxtase"):
         shelf.put(name)
     assert shelf.names() == ["Açaí", "ácido", "bala", "Bolo", "éclair", "Êxtase", "Zebra"]
-
-
-SEARCHED = [
-    ("pão", ["Pão de açúcar"]),
-    ("PAO", ["Pão de açúcar"]),
-    ("PÃES", ["Pães de mel"]),
-    ("acucar", ["Pão de açúcar"]),
-    ("açúcares", ["Pão de açúcar"]),
-    ("brigadeiros", ["Brigadeiro branco"]),
-    ("brigad", ["Brigadeiro branco"]),
-    ("mel pães", ["Pães de mel"]),
-    ("mel brigadeiro", []),
-    ("recheados", ["Brigadeiro branco"]),
-    ("branc recheado", ["Brigadeiro branco"]),
-    ("xyzzy", []),
-    ("pão & açúcar | mel:*", []),
-    ("'); DROP TABLE products; --", []),
-    ("!!! ---", []),
-]
-
-
-@pytest.fixture(scope="module")
-def three(shop: Shop) -> Shelf:
-    shelf = Shelf(shop)
-    shelf.put("Pães de mel")
-    shelf.put("Pão de açúcar", description="Doce da serra")
-    shelf.put("Brigadeiro branco", description="Vem recheado com uva")
-    return shelf
-
-
-@pytest.mark.parametrize(("q", "names"), SEARCHED)
-def test_search(three: Shelf, q: str, names: list[str]) -> None:
-    assert three.names(q=q) == names
-
-
-MANY = """
-WITH made AS (
-    INSERT INTO products (sku, name, description, category_id, price_cents, image_url)
-    SELECT %s || '-' || n, %s || ' n.º ' || lpad(n::text, 3, '0'), '', %s, n, '/images/bolo.svg'
-    FROM generate_series(1, 510) AS n RETURNING id)
-INSERT INTO stock (product_id, branch, available) SELECT id, %s, 0 FROM made RETURNING 1
-"""
-
-
-def test_a_search_finds_500_products_at_the_most(stack: Stack, shelf: Shelf) -> None:
-    branch = stack.settings.node_name
-    rows(stack, "catalog", MANY, shelf.mark, shelf.mark, shelf.category["id"], branch)
-
-    found: list[int] = []
-    cursor: dict[str, Any] = {}
-    while True:
-        page = shelf.page(q=shelf.mark, sort="price", limit=100, **cursor)
-        found += [product["price_cents"] for product in page["items"]]
-        if page["next_cursor"] is None:
-            break
-        cursor = {"cursor": page["next_cursor"]}
-
-    assert len(found) == 500 and found == sorted(set(found))
-    # The bound is on what fits, filters included: whoever asks for less gets all of it.
-    cheap = shelf.page(q=shelf.mark, sort="-price", max_price_cents=90, limit=100)
-    assert [product["price_cents"] for product in cheap["items"]] == list(range(90, 0, -1))
-    assert len(shelf.page(limit=100)["items"]) == 100
 
 
 def collect(
