@@ -10,7 +10,7 @@ from typing import Any
 
 from loadtests.drills.books import count
 from loadtests.drills.evidence import Course, Evidence
-from loadtests.drills.figures import FaultTime
+from loadtests.drills.figures import RECONNECT_SECONDS, FaultTime
 from loadtests.drills.kinds import Kind
 from loadtests.drills.rig import Rig
 from loadtests.drills.shoppers import Account, Load, Shelf, load
@@ -25,6 +25,8 @@ FINISH_SECONDS = 60.0
 # Nothing more is expected to happen after so many purchases that began after the fault.
 ENOUGH = 10
 CONTROL_SECONDS = 10.0
+# In which every instance of the catalog is asked to write.
+ASKED_SECONDS = 3.0
 
 
 class Drill:
@@ -102,6 +104,8 @@ class Drill:
             self._rig.mend()
             self._wait_whole()
             course.whole = time.monotonic()
+        if kind.fails_over:
+            self._wait_reconnected(target, fault)
         self._wait_purchases(running, course.whole, ENOUGH)
         course.ended = time.monotonic()
         return course
@@ -193,6 +197,13 @@ class Drill:
         enough = f"no {count} purchases went through"
         journal = running.journal
         self._wait(lambda: journal.acknowledged_after(since) >= count, BACK_SECONDS, enough)
+
+    def _wait_reconnected(self, target: str, fault: FaultTime) -> None:
+        """Until each instance was asked to write later than it may still refuse that."""
+        promoted = self._watch.first(fault.began, lambda v: v.leads and v.node != target)
+        if promoted is not None:
+            left = promoted + RECONNECT_SECONDS + ASKED_SECONDS - time.monotonic()
+            self._wait_for(max(0.0, left), "purchases go on")
 
     def _wait_for(self, seconds: float, text: str) -> None:
         until = time.monotonic() + seconds

@@ -87,7 +87,8 @@ def checks(kind: Kind | None, result: Result, *, full: bool) -> list[Check]:
         return [*found, _none("calls without a usable answer", result.lost_calls)]
     bound = kind.longest_down(full)
     found.append(Check(f"down for {result.down:.1f} s, at most {bound:g} s", result.down <= bound))
-    if kind.target not in ("catalog", "carts"):
+    # What a killed instance was doing is lost, and without carts nothing is bought.
+    if kind.target != "carts" and (kind.target, kind.fault) != ("catalog", "kill"):
         found.append(_none("reads without a usable answer", result.lost_reads))
         found.append(
             _none("checkouts refused without a 503 and Retry-After", result.improper_calls)

@@ -27,6 +27,8 @@ CONNECT_SECONDS = 1.0
 LEAST_SECONDS = 0.02
 # How long an instance that did not answer in time is asked after all others.
 SILENT_SECONDS = 10.0
+# How many are silent or say 503 before the call is given up.
+MOST_IN_VAIN = 2
 # To more of them than this no connections are kept.
 MOST_INSTANCES = 64
 
@@ -101,9 +103,10 @@ class ServiceClient:
     ) -> Answer:
         """Call one instance, then another when the first could not be asked.
 
-        While there is another one that is not known to be silent, an instance gets half of the
-        time that is left; after an unanswered call no silent one is asked, so a service that is
-        slow as a whole is not asked more often than otherwise. Each is told how long it has.
+        While there is another one that is not known to be silent, the first gets half of the time;
+        after an unanswered call no silent one is asked, and none after two that did not help: a
+        service that is slow as a whole is not asked more often than otherwise, however many
+        instances it has. Each is told how long it has.
 
         Args:
             method, path: of the request; the path starts with `/`.
@@ -119,14 +122,14 @@ class ServiceClient:
         """
         request = self._request(method, path, body, headers or {})
         unknown: OutcomeUnknown | None = None
-        tried = False
+        tried, in_vain = False, 0
         with deadline.within(seconds):
             bases = self._instances.now()
             for base in self._in_turn(bases):
                 if deadline.remaining() < LEAST_SECONDS or (unknown and self._is_silent(base)):
                     continue
                 tried = True
-                shared = repeatable and self._another_answers(base, bases)
+                shared = repeatable and not in_vain and self._another_answers(base, bases)
                 try:
                     return self._ask(base, request, deadline.remaining() / (2 if shared else 1))
                 except Unreachable:
@@ -135,7 +138,8 @@ class ServiceClient:
                     # Of two instances, what the one that lives says counts more.
                     if unknown is None or isinstance(unknown, NoAnswer):
                         unknown = error
-                if not repeatable:
+                    in_vain += isinstance(error, NoAnswer | NotNow)
+                if not repeatable or in_vain == MOST_IN_VAIN:
                     break
         if not tried:
             raise NoTime(f"There was no time left to ask the {self.name} service.")
@@ -162,6 +166,7 @@ class ServiceClient:
                 raise NoAnswer(f"The {self.name} service did not answer in time.") from error
             except HTTPError as error:
                 raise self._unusable() from error
+        self._silent_until.pop(base, None)
         if answer.status == 503:
             raise NotNow(f"The {self.name} service is not able to at the moment.")
         if answer.status >= 500:

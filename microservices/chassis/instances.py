@@ -2,57 +2,99 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from chassis import deadline
+
+# How old a list is when another look-up begins, when it is too old to go by, and how long that
+# look-up is waited for then: it has no bound of its own.
 LOOK_SECONDS = 2.0
+STALE_SECONDS = 4.0
+WAIT_SECONDS = 0.2
 
 
 class Instances:
-    """Base URLs of a service's instances, never waited for: a look-up has no bound on its time."""
+    """Base URLs of a service's instances, looked up in the background while somebody asks."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         """The names themselves are used until the first look-up is done.
 
         Args:
-            urls: base URLs; a name may stand for several addresses, each of another instance. One
-                with https is left as it is, for a certificate is of a name.
+            urls: base URLs; a name may stand for several addresses, each of another instance of
+                the service itself. One with https is left as it is: a certificate is of a name.
         """
-        self._urls = tuple(urls)
-        self._found: dict[str, list[str]] = {url: [url] for url in urls}
-        self._next = 0.0
+        self._found = {url: [url] for url in urls}
+        self._names = [url for url in urls if _is_name(url)]
+        self._looked = -math.inf
         self._looking = threading.Lock()
+        self._done = threading.Event()
 
     def now(self) -> list[str]:
-        """Those of the last look-up, each once. Begins another one if that is some time ago."""
-        if time.monotonic() > self._next and self._looking.acquire(blocking=False):
-            threading.Thread(target=self._look, daemon=True).start()
+        """Each once, as the last look-up had them, or the one that begins now if that is old."""
+        age = time.monotonic() - self._looked
+        if self._names and age > LOOK_SECONDS:
+            if self._looking.acquire(blocking=False):
+                self._begin()
+            if STALE_SECONDS < age < math.inf:
+                self._done.wait(min(WAIT_SECONDS, deadline.remaining() / 4))
         return list(dict.fromkeys(base for found in self._found.values() for base in found))
+
+    def _begin(self) -> None:
+        self._done.clear()
+        try:
+            threading.Thread(target=self._look, daemon=True).start()
+        except RuntimeError:  # no thread is to be had: the old list has to do
+            self._end()
 
     def _look(self) -> None:
         try:
             # A name that is not found may be so for a moment: where it led to is kept.
-            self._found = {url: _behind(url) or self._found[url] for url in self._urls}
+            looked_up = {url: _behind(url) or self._found[url] for url in self._names}
+            self._found = self._found | looked_up
         finally:
-            self._next = time.monotonic() + LOOK_SECONDS
-            self._looking.release()
+            self._end()
+
+    def _end(self) -> None:
+        self._looked = time.monotonic()
+        self._done.set()
+        self._looking.release()
+
+
+def _is_name(url: str) -> bool:
+    """Whether there is something to be looked up."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    try:
+        ip_address(parts.hostname or "")
+    except ValueError:
+        return parts.scheme == "http"
+    return False
 
 
 def _behind(url: str) -> list[str]:
     """The base URLs that a base URL stands for, in order; none when its name is not found."""
-    parts = urlsplit(url)
-    if parts.scheme != "http":
-        return [url]
-    port = parts.port or 80
-    try:
-        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    hosts = sorted({str(address[0]) for *_, address in found})
-    return [
-        parts._replace(netloc=f"[{host}]:{port}" if ":" in host else f"{host}:{port}").geturl()
-        for host in hosts
-    ]
+    found: dict[int, set[str]] = {}
+    # ValueError: what is no name, or no port.
+    with suppress(OSError, ValueError):
+        parts = urlsplit(url)
+        port = parts.port or 80
+        for family, *_, address in socket.getaddrinfo(
+            parts.hostname, port, type=socket.SOCK_STREAM
+        ):
+            found.setdefault(family, set()).add(str(address[0]))
+        # An instance may have an address of either kind, and is one.
+        hosts = found.get(socket.AF_INET) or found.get(socket.AF_INET6, set())
+        return [
+            parts._replace(netloc=f"[{host}]:{port}" if ":" in host else f"{host}:{port}").geturl()
+            for host in sorted(hosts)
+        ]
+    return []

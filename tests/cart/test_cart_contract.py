@@ -69,6 +69,13 @@ def test_adding_a_product_again_adds_up(shop: Shop) -> None:
     assert (answer.status_code, answer.json) == (200, cart_document(cart, 3, line))
 
 
+def test_a_line_stays_where_it_was_first_added(shop: Shop) -> None:
+    cart = shop.open()
+    for product_id in (2, 1, 2):
+        shop.add(cart, product_id, 1)
+    assert list(shop.quantities(cart).items()) == [(2, 2), (1, 1)]
+
+
 def test_putting_sets_a_line_and_makes_one(shop: Shop) -> None:
     cart = shop.open()
 

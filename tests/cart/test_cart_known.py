@@ -87,6 +87,14 @@ def test_an_addition_is_one_way_to_redis(warm: Shop, monkeypatch: pytest.MonkeyP
     assert sent == [("EVALSHA", warm.ports.scripts.change_known.sha)]
 
 
+def test_a_catalog_that_was_not_heard_of_is_asked_whatever_is_known(warm: Shop) -> None:
+    cart = warm.open()
+    warm.catalog.offer(1, "Bolo de cenoura", 4590, 0)
+    warm.redis.client.delete(HEARD)
+    warm.ports.products._heard = float("-inf")
+    assert warm.add(cart, 1, 1).status_code == 409
+
+
 def test_a_name_is_kept_as_it_is(warm: Shop) -> None:
     warm.catalog.offer(4, 'Torta / "fria" de limão', 6500, 20)
     warm.warm_up()
