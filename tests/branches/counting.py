@@ -1,4 +1,4 @@
-"""Where the units of a product are, by the books of all branches."""
+"""Where the units of a product are, by the books of all branches, and whether these agree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,28 @@ from collections import Counter
 
 from tests.branches.apart import Apart
 from tests.branches.rig import Country, House
+from tests.shop import wait_until
+
+
+def agreed(found: Country | Apart, seconds: float = 15.0) -> None:
+    """Wait until all branches have the same view; tells how each stands when they do not."""
+    try:
+        wait_until(found.agree, seconds)
+    except AssertionError as error:
+        lines = [str(error)]
+        for name, house in found.houses.items():
+            lines += [f"{name}: {query}: {house.rows(query)}" for query in _STANDING]
+        raise AssertionError("\n".join(lines)) from None
+
+
+_STANDING = (
+    "SELECT epoch, rejoining FROM branch_state",
+    "SELECT * FROM outbox_cursors",
+    "SELECT * FROM replica_sources",
+    "SELECT peer, event_id, reason FROM parked_events LIMIT 5",
+    "SELECT count(*), max(seq) FROM outbox",
+    "SELECT branch, count(*), sum(available), sum(version) FROM stock GROUP BY branch ORDER BY 1",
+)
 
 
 def units(found: Country | Apart, sku: str) -> Counter[str]:

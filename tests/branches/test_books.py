@@ -8,7 +8,7 @@ import pytest
 
 from catalog import reservations, retirement
 from catalog.problems import InsufficientStock
-from tests.branches.counting import units
+from tests.branches.counting import agreed, units
 from tests.branches.links import Faults
 from tests.branches.rig import Country, country
 from tests.postgres_server import PostgresServer
@@ -35,7 +35,7 @@ def test_a_branch_that_joins_receives_everything(postgres: PostgresServer) -> No
         litoral.deliver()
         found.heal()
 
-        wait_until(found.agree, 30)
+        agreed(found, 30)
         assert litoral.rows("SELECT name FROM products") == [("Bolo da filial",)]
         assert (litoral.stock("BOLO", "matriz"), litoral.stock("BOLO", "filial")) == (7, 3)
 
@@ -44,7 +44,7 @@ def test_a_branch_that_retires_leaves_its_stock_to_a_peer(three: Country) -> Non
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     filial.product("BOLO", 10)
     filial.product("TORTA", 4)
-    wait_until(three.agree)
+    agreed(three)
     held = filial.reserve("BOLO", 2)
 
     assert retirement.retire(filial.ports, "matriz") == 12
@@ -53,7 +53,7 @@ def test_a_branch_that_retires_leaves_its_stock_to_a_peer(three: Country) -> Non
     reservations.release(filial.ports, held)
     assert retirement.retire(filial.ports, "matriz") == 2
     wait_until(lambda: matriz.stock("BOLO") == 10)
-    wait_until(three.agree)
+    agreed(three)
     assert units(three, "BOLO") == {"available": 10}
 
 
@@ -70,7 +70,7 @@ def test_a_branch_that_runs_short_gets_units_and_409_when_it_is_cut_off(
         filial.sell("BOLO", 3)
 
         assert units(found, "BOLO") == {"available": 7, "committed": 3}
-        wait_until(found.agree)
+        agreed(found)
         assert filial.rows("SELECT from_branch, quantity FROM stock_transfers") == [("matriz", 3)]
         # The answer is lost on the way: the units come by the event, and come once.
         found.links["filial", "matriz"].faults = Faults(lose_answer=1.0)
@@ -81,14 +81,14 @@ def test_a_branch_that_runs_short_gets_units_and_409_when_it_is_cut_off(
         with pytest.raises(InsufficientStock):
             filial.reserve("BOLO", 8)
         found.heal()
-        wait_until(found.agree)
+        agreed(found)
         assert sum(units(found, "BOLO").values()) == 10
 
 
 def test_an_event_that_a_peer_refuses_is_parked_and_the_rest_goes_on(three: Country) -> None:
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     matriz.product("BOLO", 10)
-    wait_until(three.agree)
+    agreed(three)
     # What no branch takes: written by hand, as a fault would.
     matriz.rows(
         "INSERT INTO outbox (id, type, subject, time, data)"

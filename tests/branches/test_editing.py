@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from chassis.replication import shared
 from chassis.replication.shared import Edit
+from tests.branches.counting import agreed
 from tests.branches.databases import fresh_database
 from tests.branches.links import Faults
 from tests.branches.rig import Country
@@ -21,14 +22,14 @@ from tests.shop import wait_until
 def test_concurrent_edits_have_one_winner_and_the_loser_is_kept(three: Country) -> None:
     houses = three.houses
     houses["matriz"].product("BOLO", 5)
-    wait_until(three.agree)
+    agreed(three)
     three.cut()
     for name, house in houses.items():
         house.edit("BOLO", name=f"Bolo da {name}", price_cents=1000 + len(name))
 
     three.heal()
 
-    wait_until(three.agree)
+    agreed(three)
     (winner,) = houses["matriz"].rows("SELECT name FROM products WHERE sku = 'BOLO'")
     names = {f"Bolo da {name}" for name in houses}
     kept = "SELECT document->>'name' FROM lost_edits WHERE key = 'BOLO'"
@@ -42,9 +43,9 @@ def test_an_edit_upon_an_edit_loses_nothing(three: Country) -> None:
     houses = three.houses
     houses["matriz"].product("BOLO", 5)
     for name in ("matriz", "filial", "litoral", "matriz"):
-        wait_until(three.agree)
+        agreed(three)
         houses[name].edit("BOLO", name=f"Depois da {name}")
-    wait_until(three.agree)
+    agreed(three)
     assert houses["filial"].rows("SELECT name FROM products") == [("Depois da matriz",)]
     assert [house.rows("SELECT * FROM lost_edits") for house in houses.values()] == [[], [], []]
 
@@ -54,7 +55,7 @@ def test_categories_that_were_made_at_once_come_to_the_same(three: Country) -> N
     for house in three.houses.values():
         house.product(f"DE-{house.name.upper()}", 1)
     three.heal()
-    wait_until(three.agree)
+    agreed(three)
     slugs = [house.rows("SELECT slug, name FROM categories") for house in three.houses.values()]
     assert slugs == [[("bolos", "Bolos")]] * 3
 
@@ -64,14 +65,14 @@ def test_edits_in_a_bad_network_come_to_the_same(three: Country) -> None:
     houses = list(three.houses.values())
     for number in range(4):
         houses[number % 3].product(f"P{number}", 10)
-        wait_until(three.agree)
+        agreed(three)
     for link in three.links.values():
         link.faults = Faults(drop=0.3, lose_answer=0.2, copies=2, late=0.3)
     for number in range(300 if FULL else 20):
         house = chance.choice(houses)
         house.edit(f"P{chance.randrange(4)}", name=f"Nome {number}", active=chance.random() < 0.8)
     three.heal()
-    wait_until(three.agree, 30)
+    agreed(three, 30)
     assert [house.errors for house in houses] == [[], [], []]
 
 

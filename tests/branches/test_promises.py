@@ -26,7 +26,7 @@ from catalog.reservations import Line
 from chassis.ids import new_id
 from chassis.problems import Unavailable
 from tests.branches.apart import Apart, Died, Said, apart
-from tests.branches.counting import books_balance, units
+from tests.branches.counting import agreed, books_balance, units
 from tests.branches.links import Faults
 from tests.branches.rig import House
 from tests.figures import figure, reached
@@ -59,7 +59,7 @@ def test_branches_that_are_cut_off_sell_what_they_have_and_no_more(
     for name in ("filial", "litoral"):
         houses["matriz"].send("BOLO", rights[name], name)
     wait_until(lambda: all(houses[name].stock("BOLO") == rights[name] for name in rights))
-    wait_until(three.agree)
+    agreed(three)
     three.cut()
     began = time.monotonic()
 
@@ -87,7 +87,7 @@ def test_branches_that_are_cut_off_sell_what_they_have_and_no_more(
         assert others == {other: rights[other] for other in others}, "it was not cut off"
     three.heal()
     healed = time.monotonic()
-    wait_until(three.agree, 60)
+    agreed(three, 60)
     assert three.errors() == []
     figure(
         "promise 41",
@@ -108,7 +108,7 @@ def test_all_branches_come_to_the_same_view_after_a_bad_network(
     houses = list(three.houses.values())
     for number in range(products):
         houses[0].product(f"P{number}", 1_000_000)
-    wait_until(three.agree, 120)
+    agreed(three, 120)
     ids = {house.name: [house.id_of(f"P{n}") for n in range(products)] for house in houses}
     for house in houses[1:]:
         mine = "NOT replica AND product_id = ANY(%s)"
@@ -138,7 +138,7 @@ def test_all_branches_come_to_the_same_view_after_a_bad_network(
         written = sum(pool.map(write, houses))
     three.heal()
     began = time.monotonic()
-    wait_until(three.agree, 60)
+    agreed(three, 60)
     took = time.monotonic() - began
     # What comes after everything else is as old as it was when it was held back.
     late = three.sum_of("let_go")
@@ -206,7 +206,7 @@ def test_transfers_move_units_exactly_once_whichever_end_dies(
     transfers = 1_000 if FULL else 24
     houses = list(three.houses.values())
     houses[0].product("TORTA", 600)
-    wait_until(three.agree)
+    agreed(three)
     for name in NAMES[1:]:
         houses[0].send("TORTA", 200, name)
     wait_until(lambda: all(house.stock("TORTA") == 200 for house in houses))
@@ -237,7 +237,7 @@ def test_transfers_move_units_exactly_once_whichever_end_dies(
         for each in breaks:
             each.result()
     three.heal()
-    wait_until(three.agree, 120)
+    agreed(three, 120)
 
     wait_until(lambda: units(three, "TORTA") == {"available": 600})
     assert all(books_balance(house) for house in houses)

@@ -12,7 +12,7 @@ from catalog.problems import InsufficientStock
 from chassis.events import Event
 from chassis.replication import messages
 from chassis.replication.client import PeerAway
-from tests.branches.counting import books_balance, units
+from tests.branches.counting import agreed, books_balance, units
 from tests.branches.databases import copy_of
 from tests.branches.links import Link
 from tests.branches.rig import Country, House, country
@@ -48,10 +48,10 @@ def test_a_branch_from_an_old_backup_spends_nothing_twice(
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     matriz.product("BOLO", 20)
     matriz.product("TORTA", 8)
-    wait_until(three.agree)
+    agreed(three)
     matriz.sell("TORTA", 1)
     held = matriz.reserve("TORTA", 1)
-    wait_until(three.agree)
+    agreed(three)
     backup = copy_of(matriz.dsn, postgres)
 
     matriz.send("BOLO", 6, "filial")
@@ -62,7 +62,7 @@ def test_a_branch_from_an_old_backup_spends_nothing_twice(
     wait_until(lambda: filial.stock("BOLO") == 6)
     filial.send("BOLO", 2, "matriz")
     wait_until(lambda: matriz.stock("BOLO") == 11)
-    wait_until(three.agree)
+    agreed(three)
     before = matriz.view()
     matriz.close()
     restored = three.open("matriz", backup)
@@ -72,7 +72,7 @@ def test_a_branch_from_an_old_backup_spends_nothing_twice(
 
     wait_until(lambda: restored.stock("BOLO") == 11, 30)
     wait_until(lambda: contents(restored.view()) == contents(before), 30)
-    wait_until(three.agree, 30)
+    agreed(three, 30)
     with pytest.raises(InsufficientStock):
         restored.reserve("BOLO", 12)
     # What was held in the backup ends now; it was free again already when the branch was lost.
@@ -88,13 +88,13 @@ def test_a_branch_that_was_set_back_sells_nothing_until_all_peers_have_answered(
 ) -> None:
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     matriz.product("BOLO", 20)
-    wait_until(three.agree)
+    agreed(three)
     matriz.send("BOLO", 4, "filial")
     wait_until(lambda: filial.stock("BOLO") == 4)
-    wait_until(three.agree)
+    agreed(three)
     backup = copy_of(matriz.dsn, postgres)
     matriz.sell("BOLO", 11)
-    wait_until(three.agree)
+    agreed(three)
     matriz.close()
     restored = three.open("matriz", backup)
     three.cut(("matriz", "litoral"))
@@ -110,7 +110,7 @@ def test_a_branch_that_was_set_back_sells_nothing_until_all_peers_have_answered(
     restored.sell("BOLO", 1)
     three.heal()
     wait_until(lambda: restored.stock("BOLO") == 6, 30)
-    wait_until(three.agree, 30)
+    agreed(three, 30)
     assert books_balance(restored)
 
 
@@ -130,7 +130,7 @@ def test_a_restored_branch_keeps_what_its_peers_have_never_heard_of(
     restored.deliver()
 
     wait_until(lambda: restored.stock("BOLO") == 17, 30)
-    wait_until(three.agree, 30)
+    agreed(three, 30)
     assert books_balance(restored) and restored.errors == []
 
 
@@ -139,11 +139,11 @@ def test_a_peer_that_was_not_asked_when_a_branch_rejoined_is_asked_when_it_is_ba
 ) -> None:
     matriz, litoral = three.houses["matriz"], three.houses["litoral"]
     matriz.product("BOLO", 20)
-    wait_until(three.agree)
+    agreed(three)
     backup = copy_of(matriz.dsn, postgres)
     matriz.send("BOLO", 5, "litoral")
     wait_until(lambda: litoral.stock("BOLO") == 5)
-    wait_until(three.agree)
+    agreed(three)
     matriz.close()
     open_without_litoral(three, backup)
 
@@ -151,7 +151,7 @@ def test_a_peer_that_was_not_asked_when_a_branch_rejoined_is_asked_when_it_is_ba
     three.open("matriz", backup).deliver()
 
     wait_until(lambda: state(three.houses["matriz"]) == (5, False), 30)
-    wait_until(three.agree, 30)
+    agreed(three, 30)
     assert units(three, "BOLO") == {"available": 20}
     assert books_balance(three.houses["matriz"])
 
@@ -161,11 +161,11 @@ def test_a_peer_whose_answer_was_not_used_is_asked_when_it_is_back(
 ) -> None:
     matriz, litoral = three.houses["matriz"], three.houses["litoral"]
     matriz.product("BOLO", 20)
-    wait_until(three.agree)
+    agreed(three)
     backup = copy_of(matriz.dsn, postgres)
     matriz.send("BOLO", 5, "litoral")
     wait_until(lambda: litoral.stock("BOLO") == 5)
-    wait_until(three.agree)
+    agreed(three)
     matriz.close()
     restored = three.open("matriz", backup)
     assert rejoin.close(restored.ports)
@@ -181,7 +181,7 @@ def test_a_peer_whose_answer_was_not_used_is_asked_when_it_is_back(
     three.open("matriz", backup).deliver()
 
     wait_until(lambda: state(three.houses["matriz"]) == (5, False), 30)
-    wait_until(three.agree, 30)
+    agreed(three, 30)
     assert units(three, "BOLO") == {"available": 20}
 
 
@@ -203,7 +203,7 @@ def test_a_closed_branch_whose_peers_were_all_taken_out_opens(postgres: Postgres
 def test_a_question_that_comes_late_ends_no_later_epoch(three: Country) -> None:
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     matriz.product("BOLO", 20)
-    wait_until(three.agree)
+    agreed(three)
     heard = "SELECT epoch, start FROM replica_sources WHERE branch = 'matriz'"
     ((epoch, start),) = filial.rows(heard)
     assert (epoch, start is None) == (1, False)
@@ -224,7 +224,7 @@ def test_a_question_that_comes_late_ends_no_later_epoch(three: Country) -> None:
 def test_a_branch_that_rejoins_says_nothing_of_what_it_believes_to_have(three: Country) -> None:
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     matriz.product("BOLO", 20)
-    wait_until(three.agree)
+    agreed(three)
     matriz.close()
     before = filial.view()
     assert rejoin.close(matriz.ports)
@@ -243,7 +243,7 @@ def test_a_branch_that_closes_while_it_tells_everything_says_nothing_of_its_empt
 ) -> None:
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     matriz.product("BOLO", 20)
-    wait_until(three.agree)
+    agreed(three)
     matriz.close()
     before = filial.view()
     relay = branches.relays(matriz.ports)[0]
@@ -267,7 +267,7 @@ def test_what_comes_late_from_a_lost_past_is_not_taken_once_the_branch_asked(
 ) -> None:
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     matriz.product("BOLO", 20)
-    wait_until(three.agree)
+    agreed(three)
     backup = copy_of(matriz.dsn, postgres)
     send, on_the_way = Link._send, list[tuple[Any, ...]]()
 
@@ -295,7 +295,7 @@ def test_what_comes_late_from_a_lost_past_is_not_taken_once_the_branch_asked(
     restored.deliver()
 
     wait_until(lambda: state(restored) == (3, False))
-    wait_until(three.agree, 30)
+    agreed(three, 30)
     assert filial.stock("BOLO") == 0
     assert units(three, "BOLO") == {"available": 20}
     assert books_balance(restored) and books_balance(filial)
@@ -306,7 +306,7 @@ def test_units_that_came_while_a_branch_was_closed_are_known_to_have_arrived(
 ) -> None:
     matriz, filial = three.houses["matriz"], three.houses["filial"]
     filial.product("BOLO", 20)
-    wait_until(three.agree)
+    agreed(three)
     three.cut(("matriz", "litoral"))
     assert rejoin.close(matriz.ports)
     filial.send("BOLO", 4, "matriz")
@@ -316,5 +316,5 @@ def test_units_that_came_while_a_branch_was_closed_are_known_to_have_arrived(
 
     sent = "SELECT state FROM stock_transfers"
     wait_until(lambda: filial.rows(sent) == [("received",)], 30)
-    wait_until(three.agree, 30)
+    agreed(three, 30)
     assert units(three, "BOLO") == {"available": 20}

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from chassis.replication import state
 from chassis.replication.client import PeerAway, PeerClient
+from tests.branches.counting import agreed
 from tests.branches.links import Faults
 from tests.branches.rig import Country, country
 from tests.postgres_server import PostgresServer
@@ -33,7 +34,7 @@ def test_what_a_branch_sells_is_seen_in_the_other(pair: Country) -> None:
     matriz.sell("BOLO", 3)
 
     wait_until(lambda: filial.stock("BOLO", "matriz") == 7)
-    wait_until(pair.agree)
+    agreed(pair)
     assert matriz.errors == filial.errors == []
 
 
@@ -96,7 +97,7 @@ def test_a_transfer_arrives_once_however_often_it_comes(pair: Country) -> None:
     wait_until(lambda: filial.stock("BOLO") == 4)
     wait_until(lambda: matriz.rows("SELECT state FROM stock_transfers") == [("received",)])
     pair.heal()
-    wait_until(pair.agree)
+    agreed(pair)
     assert (matriz.stock("BOLO"), filial.stock("BOLO")) == (6, 4)
 
 
@@ -119,7 +120,7 @@ def test_an_epoch_that_is_over_and_was_not_made_good_is_a_loss(pair: Country) ->
     matriz, filial = pair.houses["matriz"], pair.houses["filial"]
     heard = "SELECT epoch, start, position FROM replica_sources WHERE branch = 'matriz'"
     matriz.product("BOLO", 20)
-    wait_until(pair.agree)
+    agreed(pair)
     ((epoch, start, position),) = filial.rows(heard)
     known = {"epoch": epoch, "start": start, "position": position}
 
