@@ -133,8 +133,7 @@ def _matches(wanted: Wanted, branch: str) -> Any:
     if not words:
         return false()  # something was asked for, and no product has it
     found = func.find_products(
-        _all_of(words, ""),
-        _all_of(words, ":*"),
+        words,
         wanted.active,
         _id_of(wanted.category) if wanted.category is not None else None,
         wanted.min_price_cents,
@@ -144,17 +143,6 @@ def _matches(wanted: Wanted, branch: str) -> Any:
         MOST_FOUND,
     )
     return Product.id.in_(select(found))
-
-
-def _all_of(words: list[str], ending: str) -> Any:
-    """Each as a word of the product, or with the same Portuguese stem; `:*` as its beginning."""
-    query: Any = None
-    for word in words:
-        either = func.to_tsquery("pg_catalog.simple", f"{word}{ending}").op("||")(
-            func.plainto_tsquery("pg_catalog.portuguese", word)
-        )
-        query = either if query is None else query.op("&&")(either)
-    return query
 
 
 def folded_words(q: str) -> list[str]:
