@@ -17,7 +17,16 @@ def agreed(found: Country | Apart, seconds: float = 15.0) -> None:
         lines = [str(error)]
         for name, house in found.houses.items():
             lines += [f"{name}: {query}: {house.rows(query)}" for query in _STANDING]
+            lines += [f"{name} alone: {row}" for row in sorted(_rows(house) - _common(found))[:9]]
         raise AssertionError("\n".join(lines)) from None
+
+
+def _rows(house: House) -> set[str]:
+    return {repr(row) for rows in house.view() for row in rows}
+
+
+def _common(found: Country | Apart) -> set[str]:
+    return set.intersection(*map(_rows, found.houses.values()))
 
 
 _STANDING = (
