@@ -31,6 +31,8 @@ from chassis.events import Event
 from chassis.ids import new_id
 
 BATCH = 500
+# Batches of a window, about: each of its rows is read once for each batch before its own.
+WINDOW_BATCHES = 4
 PRUNE_BATCH = 5000
 CHECK_SECONDS = 5.0
 GATHER_SECONDS = 0.05
@@ -198,12 +200,13 @@ class Relay:
             self._connection = None
 
     def _deliver(self, connection: Connection, name: str, sink: Sink) -> bool:
-        cursor = connection.execute(text(_WINDOW), {"sink": name}).one_or_none()
+        window = {"sink": name, "most": WINDOW_BATCHES * self._batch}
+        cursor = connection.execute(text(_WINDOW), window).one_or_none()
         if cursor is None:
             self._begin(connection, name, sink)
             return True
-        window = {"low": cursor.low, "high": cursor.high, "seq": cursor.seq}
-        rows = connection.execute(text(_READ), {**window, "limit": self._batch}).all()
+        inside = {"low": cursor.low, "high": cursor.high, "seq": cursor.seq}
+        rows = connection.execute(text(_READ), {**inside, "limit": self._batch}).all()
         self._bell.read_up_to(int(cursor.high))
         if not rows and cursor.seq == 0 and not self._check_is_due(name):
             return False
@@ -221,7 +224,8 @@ class Relay:
             connection.execute(text(_ADVANCE), {**moved, "seq": rows[-1].seq})
         elif rows or cursor.seq > 0 or position != cursor.position:
             connection.execute(text(_CLOSE), moved)
-        return bool(rows)
+        # Behind a window that was left half delivered there may be another one.
+        return bool(rows) or cursor.seq > 0
 
     def _begin(self, connection: Connection, name: str, sink: Sink) -> None:
         """Give a sink that is new its cursor."""
@@ -248,20 +252,27 @@ class Relay:
         )
 
 
-# A window that was left half delivered is finished before a wider one is opened.
+# A window that was left half delivered is finished before another one is opened. It holds `most`
+# rows and the rest of the last one's transaction: however many wait, a batch costs the same.
 _WINDOW = """
 SELECT CAST(low AS text), seq, position, CAST(
-    CASE WHEN seq > 0 THEN high ELSE pg_snapshot_xmin(pg_current_snapshot()) END AS text) AS high
+    CASE WHEN seq > 0 THEN high ELSE least(pg_snapshot_xmin(pg_current_snapshot()), (
+        SELECT CAST(CAST(CAST(CAST(txid AS text) AS bigint) + 1 AS text) AS xid8) FROM outbox
+        WHERE txid >= low ORDER BY txid, seq OFFSET :most LIMIT 1)) END AS text) AS high
 FROM outbox_cursors WHERE sink = :sink
 """
 _NEW_CURSOR = "INSERT INTO outbox_cursors (sink) VALUES (:sink) ON CONFLICT DO NOTHING"
+_COLUMNS = "o.seq, o.id, o.type, o.subject, o.time, o.lamport, o.data, o.context"
+_INSIDE = "txid >= CAST(:low AS xid8) AND txid < CAST(:high AS xid8) AND seq > :seq"
 # With what a subject had before, though it be of a transaction above the window: one that began
 # early may have waited for the row lock of one that began late. That comes again in its own window.
-_READ = """
-SELECT seq, id, type, subject, time, lamport, data, context FROM outbox o
-WHERE txid >= CAST(:low AS xid8) AND seq > :seq AND (txid < CAST(:high AS xid8) OR EXISTS (
-    SELECT FROM outbox w WHERE w.subject = o.subject AND w.seq > o.seq
-        AND w.txid >= CAST(:low AS xid8) AND w.txid < CAST(:high AS xid8)))
+_READ = f"""
+WITH latest AS MATERIALIZED (
+    SELECT subject, max(seq) AS seq FROM outbox WHERE {_INSIDE} GROUP BY subject)
+SELECT {_COLUMNS} FROM outbox o WHERE {_INSIDE}
+UNION ALL
+SELECT {_COLUMNS} FROM outbox o JOIN latest l ON l.subject = o.subject AND l.seq > o.seq
+WHERE o.txid >= CAST(:high AS xid8) AND o.seq > :seq AND o.seq < (SELECT max(seq) FROM latest)
 ORDER BY seq LIMIT :limit
 """
 _ADVANCE = """

@@ -8,6 +8,8 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg2.extensions import connection as Connection
 from sqlalchemy import text
 
@@ -79,6 +81,66 @@ def test_what_waited_for_a_later_transaction_is_delivered_after_it(dsn: str) -> 
     deliver(ours)
     assert sink.ids == ["a", "c1", "c2", "b", "c1"]
     assert [e.data["version"] for e in sink.events if e.subject == "shared"] == [1, 2, 1]
+
+
+WAITING = """
+INSERT INTO outbox (txid, id, type, subject, time, data)
+SELECT CAST(CAST(3 + n / 100 AS text) AS xid8), 'e' || n, 'thing.changed', 's' || n % 200,
+    now(), '{}'
+FROM generate_series(1, 40000) AS n
+"""
+
+
+def test_a_backlog_is_delivered_however_long_it_is(dsn: str) -> None:
+    name = value(dsn, "SELECT current_database()")
+    with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(WAITING)
+        # A window that was left half delivered, with as much again behind it.
+        cursor.execute(
+            "INSERT INTO outbox_cursors (sink, low, high, seq) VALUES ('bus', '3', '203', 5000)"
+        )
+        cursor.execute(f"ALTER DATABASE \"{name}\" SET statement_timeout = '2s'")
+    sink = Recorder()
+
+    deliver(relay(dsn, sink))
+
+    assert sink.ids == [f"e{n}" for n in range(5001, 40_001)]
+
+
+# Transactions and what each event is about, in the order in which locks were had.
+HISTORIES = st.lists(st.tuples(st.integers(3, 9), st.sampled_from("abc")), max_size=14)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(history=HISTORIES, batch=st.integers(1, 3), batches=st.integers(1, 3))
+def test_whatever_the_windows_nothing_is_skipped_and_each_subject_keeps_its_order(
+    dsn: str,
+    monkeypatch: pytest.MonkeyPatch,
+    history: list[tuple[int, str]],
+    batch: int,
+    batches: int,
+) -> None:
+    with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("TRUNCATE outbox, outbox_cursors RESTART IDENTITY")
+        for number, (transaction, subject) in enumerate(history):
+            cursor.execute(
+                "INSERT INTO outbox (txid, id, type, subject, time, data)"
+                " VALUES (%s, %s, 'thing.changed', %s, now(), '{}')",
+                (str(transaction), str(number), subject),
+            )
+    sink = Recorder()
+    ours = relay(dsn, sink)
+    ours._batch = batch
+    monkeypatch.setattr("chassis.outbox.WINDOW_BATCHES", batches)
+
+    deliver(ours)
+    ours._forget_connection()
+
+    first = list(dict.fromkeys(sink.ids))
+    assert sorted(first) == sorted(str(number) for number in range(len(history)))
+    for subject in "abc":
+        mine = [int(each) for each in first if history[int(each)][1] == subject]
+        assert mine == sorted(mine)
 
 
 def test_one_of_two_relays_delivers_and_the_other_takes_over(dsn: str) -> None:
