@@ -56,7 +56,7 @@ drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of w
 
 # Outages are mostly waiting, so the tests are shared out to three processes with a stack each.
 test: dev-venv ## Run every test that needs no Docker
-	$(VENV)/python -m pytest --numprocesses 3 --dist worksteal
+	$(VENV)/python -m pytest --numprocesses 3 --dist worksteal --durations 25 --durations-min 3
 
 # One process: the tests share a stack, and kill parts of it.
 test-browser: dev-venv ## Try the shop and the console in Chromium (Debian: apt install chromium), with figures and screenshots in reports/
