@@ -96,7 +96,7 @@ def test_branches_that_are_cut_off_sell_what_they_have_and_no_more(
     )
 
 
-@pytest.mark.promise(42, minutes=6)
+@pytest.mark.promise(42, minutes=1)
 @pytest.mark.timeout(1200)
 def test_all_branches_come_to_the_same_view_after_a_bad_network(
     country: tuple[Apart, str],
@@ -196,7 +196,7 @@ class _cuts:
         self._thread.join()
 
 
-@pytest.mark.promise(43, minutes=8)
+@pytest.mark.promise(43, minutes=1)
 @pytest.mark.timeout(1200)
 def test_transfers_move_units_exactly_once_whichever_end_dies(
     country: tuple[Apart, str],

@@ -45,7 +45,7 @@ class PlainCursor:
         self._connection.close()
 
 
-@pytest.mark.promise(14, minutes=10)
+@pytest.mark.promise(14, minutes=3)
 @pytest.mark.timeout(1800)
 def test_everything_committed_is_delivered_and_nothing_else(dsn: str) -> None:
     # Many subjects: writers that wait for each other would take hours at these delays.
@@ -72,7 +72,7 @@ def test_everything_committed_is_delivered_and_nothing_else(dsn: str) -> None:
     assert skipped > 0, "these writers would not have caught a wrong relay"
 
 
-@pytest.mark.promise(16, minutes=5)
+@pytest.mark.promise(16, minutes=1)
 @pytest.mark.timeout(1800)
 def test_the_order_of_an_aggregate_survives_relays_that_come_and_go(dsn: str) -> None:
     writers = Writers(
