@@ -232,10 +232,10 @@ CONTROLS = (
         (
             Change(
                 "microservices/cart/store.py",
-                "if ARGV[1] == 'add' then wanted = wanted + tonumber(kept) end",
-                "if ARGV[1] == 'add' then\n"
-                "  local before = redis.call('GET', 'before' .. KEYS[1])\n"
-                "  redis.call('SET', 'before' .. KEYS[1], kept)\n"
+                "if how == 'add' then wanted = wanted + tonumber(kept) end",
+                "if how == 'add' then\n"
+                "  local before = redis.call('GET', 'before' .. cart)\n"
+                "  redis.call('SET', 'before' .. cart, kept)\n"
                 "  wanted = wanted + tonumber(before or kept)\n"
                 "end",
             ),

@@ -201,10 +201,7 @@ def _change_by_what_is_known(
         [_known_key(wanted.cart_id), HEARD, key_of(wanted.product_id)],
         [wanted.how, wanted.product_id, wanted.quantity, _ttl(ports), MOST_LINES, MOST_UNITS],
     )
-    if not answer:
-        raise _gone()
-    done, *rest = answer
-    return bool(done), *_understood(rest)
+    return bool(answer and answer[0]), *_understood(answer[1:])
 
 
 def _apply(ports: Ports, wanted: Change, known: Knowledge) -> dict[str, str]:
@@ -235,13 +232,12 @@ def _apply(ports: Ports, wanted: Change, known: Knowledge) -> dict[str, str]:
 
 def _read(ports: Ports, cart_id: str) -> tuple[dict[str, str], Remembered]:
     """What is in a cart, and what is known of that, as one moment has both."""
-    answer = ports.scripts.look([_known_key(cart_id), HEARD], [_ttl(ports)])
-    if not answer:
-        raise _gone()
-    return _understood(answer)
+    return _understood(ports.scripts.look([_known_key(cart_id), HEARD], [_ttl(ports)]))
 
 
 def _understood(answer: Sequence[Any]) -> tuple[dict[str, str], Remembered]:
+    if not answer:
+        raise _gone()
     flat, heard, ids, views = answer
     return _fields(flat), remembered(map(int, ids), views, bool(heard))
 

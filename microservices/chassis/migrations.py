@@ -114,6 +114,23 @@ def run_sql_file(path: Path) -> None:
     cursor.execute(path.read_text(encoding="utf-8"))
 
 
+def build_index(name: str, definition: str) -> None:
+    """Build an index inside a migration while its table is in use, however long that takes.
+
+    Args:
+        name: one of that name that was broken off is built anew.
+        definition: what comes after `CREATE INDEX … ON`.
+    """
+    with op.get_context().autocommit_block():
+        # It waits for every transaction that is older than it.
+        op.execute("SET lock_timeout TO 0")
+        broken = "SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid"
+        if op.get_bind().execute(text(broken), {"name": name}).one_or_none() is not None:
+            op.execute(f"DROP INDEX CONCURRENTLY {name}")
+        op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {definition}")
+        op.execute("RESET lock_timeout")
+
+
 def run_sql(sql: str) -> None:
     """Execute SQL inside a migration without any parameter substitution."""
     op.get_bind().connection.cursor().execute(sql)

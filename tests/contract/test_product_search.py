@@ -8,7 +8,7 @@ from itertools import product as every
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import Engine
@@ -144,6 +144,7 @@ def engine(stack: Stack) -> Iterator[Engine]:
     opened.dispose()
 
 
+@settings(deadline=None)
 @given(
     endings=st.lists(st.sampled_from(ENDINGS[:3]), min_size=1, max_size=2, unique=True),
     active=st.booleans(),

@@ -43,9 +43,11 @@ def stream(redis: RedisServer) -> list[str]:
     return [json.loads(fields["event"])["id"] for _, fields in entries]
 
 
-def deliver(one: Relay) -> None:
-    while one.cycle():
-        pass
+def deliver(one: Relay, most: int = 1000) -> None:
+    for _ in range(most):
+        if not one.cycle():
+            return
+    raise AssertionError(f"it still goes on after {most} cycles")
 
 
 def change(connection: Connection, event_id: str, subject: str) -> None:
@@ -105,6 +107,23 @@ def test_a_backlog_is_delivered_however_long_it_is(dsn: str) -> None:
     deliver(relay(dsn, sink))
 
     assert sink.ids == [f"e{n}" for n in range(5001, 40_001)]
+
+
+def test_a_short_window_does_not_pass_a_transaction_that_is_open(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.outbox.WINDOW_BATCHES", 1)
+    sink = Recorder()
+    ours = relay(dsn, sink)
+    ours._batch = 1
+    with closing(psycopg2.connect(dsn)) as late:
+        change(late, "late", "late")
+        others = [write(dsn, f"other {n}")[0] for n in range(5)]
+        deliver(ours)
+        assert sink.ids == []
+        late.commit()
+    deliver(ours)
+    assert sink.ids == ["late", *others]
 
 
 # Transactions and what each event is about, in the order in which locks were had.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import psycopg2.extensions as pg
 import pytest
 from alembic import command
@@ -13,6 +15,8 @@ from alembic.script import ScriptDirectory
 from chassis import migrations
 from chassis.postgres import install_wait_callback
 from local.settings import REPOSITORY
+from tests.branches.databases import fresh_database
+from tests.postgres_server import PostgresServer
 
 SERVICES = ("catalog", "orders")
 
@@ -58,3 +62,25 @@ def test_a_migration_is_not_bound_by_the_patience_of_a_request(
         assert pg.get_wait_callback() is before is not None
     finally:
         pg.set_wait_callback(None)
+
+
+def test_an_index_that_was_broken_off_is_built_anew(tmp_path: Path) -> None:
+    server = PostgresServer(tmp_path)
+    try:
+        dsn = fresh_database(server, "catalog")
+        with closing(psycopg2.connect(dsn)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE pg_index SET indisvalid = false"
+                    " WHERE indexrelid = to_regclass('products_search_first')"
+                )
+                assert cursor.rowcount == 1
+                cursor.execute("UPDATE alembic_version SET version_num = '0008'")
+                cursor.execute("DROP FUNCTION find_products")
+            migrations.upgrade(REPOSITORY / "microservices" / "catalog", dsn)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid")
+                assert cursor.fetchone() == (0,)
+    finally:
+        server.stop()

@@ -6,18 +6,14 @@ Revises: 0008
 
 from __future__ import annotations
 
-from alembic import op
+from chassis.migrations import build_index
 
 revision = "0009"
 down_revision = "0008"
 
 
 def upgrade() -> None:
-    with op.get_context().autocommit_block():
-        op.execute(
-            "CREATE INDEX CONCURRENTLY IF NOT EXISTS products_search_first"
-            " ON products USING gin (search) WHERE id <= 25000"
-        )
+    build_index("products_search_first", "products USING gin (search) WHERE id <= 25000")
 
 
 def downgrade() -> None:
