@@ -26,6 +26,19 @@ def state(house: House) -> tuple[int, bool]:
     return epoch, rejoining
 
 
+def backup_before_five_went_to_litoral(three: Country, postgres: PostgresServer) -> str:
+    """Of matriz, which is closed now; it had 20."""
+    matriz, litoral = three.houses["matriz"], three.houses["litoral"]
+    matriz.product("BOLO", 20)
+    agreed(three)
+    backup = copy_of(matriz.dsn, postgres)
+    matriz.send("BOLO", 5, "litoral")
+    wait_until(lambda: litoral.stock("BOLO") == 5)
+    agreed(three)
+    matriz.close()
+    return backup
+
+
 def open_without_litoral(three: Country, backup: str) -> None:
     """Have matriz rejoin with filial alone: litoral is out of reach, and taken out of PEERS."""
     three.cut(("matriz", "litoral"), ("filial", "litoral"))
@@ -137,14 +150,7 @@ def test_a_restored_branch_keeps_what_its_peers_have_never_heard_of(
 def test_a_peer_that_was_not_asked_when_a_branch_rejoined_is_asked_when_it_is_back(
     three: Country, postgres: PostgresServer
 ) -> None:
-    matriz, litoral = three.houses["matriz"], three.houses["litoral"]
-    matriz.product("BOLO", 20)
-    agreed(three)
-    backup = copy_of(matriz.dsn, postgres)
-    matriz.send("BOLO", 5, "litoral")
-    wait_until(lambda: litoral.stock("BOLO") == 5)
-    agreed(three)
-    matriz.close()
+    backup = backup_before_five_went_to_litoral(three, postgres)
     open_without_litoral(three, backup)
 
     three.heal()
@@ -159,14 +165,7 @@ def test_a_peer_that_was_not_asked_when_a_branch_rejoined_is_asked_when_it_is_ba
 def test_a_peer_whose_answer_was_not_used_is_asked_when_it_is_back(
     three: Country, postgres: PostgresServer
 ) -> None:
-    matriz, litoral = three.houses["matriz"], three.houses["litoral"]
-    matriz.product("BOLO", 20)
-    agreed(three)
-    backup = copy_of(matriz.dsn, postgres)
-    matriz.send("BOLO", 5, "litoral")
-    wait_until(lambda: litoral.stock("BOLO") == 5)
-    agreed(three)
-    matriz.close()
+    backup = backup_before_five_went_to_litoral(three, postgres)
     restored = three.open("matriz", backup)
     assert rejoin.close(restored.ports)
     # Litoral answers and nobody else is asked, so nothing is taken up.
