@@ -182,17 +182,20 @@ class Database:
         self, attempt: Callable[[], Result], repeatable: Callable[[], bool]
     ) -> Result:
         backoff = Backoff(self.patience)
+        failed: Exception | None = None
         while True:
             try:
                 deadline.check()
                 with tracing.span(self._span, "client"):
                     result = attempt()
             except (DBAPIError, deadline.DeadlinePassed) as error:
+                # Who is woken too late for another attempt is told what became of the last one.
+                failed = error if isinstance(error, DBAPIError) else failed or error
                 if not _may_try_again(error, repeatable()) or not backoff.wait(random.random):
                     self._held(backoff, "given up")
-                    if _code(error) == READ_ONLY_TRANSACTION:
+                    if _code(failed) == READ_ONLY_TRANSACTION:
                         raise Unavailable("The database has no primary just now.") from error
-                    raise
+                    raise failed from failed.__cause__
             else:
                 self._held(backoff, "finished")
                 return result

@@ -129,8 +129,9 @@ def test_a_place_in_the_pool_is_waited_for_until_the_deadline() -> None:
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.parametrize("woken_late", [0, 0.2])
 def test_a_primary_that_is_none_any_more_at_the_last_moment_is_503(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, woken_late: float
 ) -> None:
     class ReadOnly(psycopg2.InternalError):
         pgcode = READ_ONLY_TRANSACTION
@@ -146,6 +147,8 @@ def test_a_primary_that_is_none_any_more_at_the_last_moment_is_503(
         application_name="test",
     )
     monkeypatch.setattr(database.primary, "connect", connect)
+    sleep = time.sleep
+    monkeypatch.setattr("chassis.postgres.time.sleep", lambda pause: sleep(pause + woken_late))
     with deadline.within(0.1), pytest.raises(Unavailable, match="no primary"):
         database.call("UPDATE", {}, repeatable=False)
 
