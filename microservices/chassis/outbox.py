@@ -23,7 +23,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
 
-from chassis import bell, correlation, delivery, inbox
+from chassis import bell, correlation, delivery
 from chassis.bus.port import DataLost
 from chassis.clock import Clock, rfc3339
 from chassis.events import Event
@@ -39,37 +39,6 @@ GATHER_SECONDS = 0.05
 RELAY_LOCK = 0x0FE1_2A01
 
 log = structlog.get_logger()
-
-SCHEMA = """
-CREATE SEQUENCE lamport;
-CREATE TABLE outbox (
-    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    txid xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    id text NOT NULL UNIQUE,
-    type text NOT NULL,
-    subject text NOT NULL,
-    time timestamptz NOT NULL,
-    lamport bigint NOT NULL DEFAULT nextval('lamport'),
-    data jsonb NOT NULL
-);
-CREATE INDEX outbox_window ON outbox (txid, seq);
-CREATE TABLE outbox_cursors (
-    sink text PRIMARY KEY,
-    low xid8 NOT NULL DEFAULT '0',
-    high xid8 NOT NULL DEFAULT '0',
-    seq bigint NOT NULL DEFAULT 0
-);
-"""
-
-# Where the sink was after the last batch, in its own words; NULL: not known.
-SCHEMA_0002 = "ALTER TABLE outbox_cursors ADD COLUMN position text;" + bell.SCHEMA + inbox.SCHEMA
-# Which request an event comes of.
-SCHEMA_0003 = f"ALTER TABLE outbox ADD COLUMN {correlation.COLUMN};"
-
-
-def grants_0002(role: str) -> str:
-    """What a service's role may do with what is new in `SCHEMA_0002`."""
-    return bell.grants(role) + inbox.grants(role)
 
 
 @dataclass(frozen=True)
@@ -184,9 +153,10 @@ class Relay:
                 return None
             self._connection = connection
             self._checked = {}
-            # A cursor that is lost in a failover delivers twice what came after it, no more. And no
-            # statistics tell how many rows a window has: one, it seems, so all is read for each.
-            connection.execute(text("SET synchronous_commit TO off; SET enable_nestloop TO off"))
+            # A cursor that is lost in a failover delivers twice what came after it, no more.
+            connection.execute(text("SET synchronous_commit TO off"))
+            # No statistics tell how many rows a window has: planned for one, all is read for each.
+            connection.execute(text("SET enable_nestloop TO off"))
             self._bell.install(connection)
         return self._connection
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from chassis import inbox, outbox
+from chassis import inbox, outbox, outbox_schema
 from chassis.clock import SystemClock
 from chassis.events import Event
 from chassis.ids import new_id
@@ -41,9 +41,9 @@ def fresh_database(server: PostgresServer) -> str:
     """A database with the tables that every service has for its events; its URI."""
     dsn = server.create(f"events-{new_id().lower()}")
     with closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(outbox.SCHEMA)
-        cursor.execute(outbox.SCHEMA_0002)
-        cursor.execute(outbox.SCHEMA_0003)
+        cursor.execute(outbox_schema.SCHEMA)
+        cursor.execute(outbox_schema.SCHEMA_0002)
+        cursor.execute(outbox_schema.SCHEMA_0003)
         cursor.execute(TABLES)
     return dsn
 
@@ -183,3 +183,19 @@ class Running:
         self._stop.set()
         self._thread.join(30)
         assert not self._thread.is_alive()
+
+
+def deliver(one: Relay, most: int = 1000) -> None:
+    """Have a relay deliver all that there is."""
+    for _ in range(most):
+        if not one.cycle():
+            return
+    raise AssertionError(f"it still goes on after {most} cycles")
+
+
+def value(dsn: str, query: str) -> object:
+    """The first column of the first row that a query finds, or None."""
+    with closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        found = cursor.fetchone()
+        return found[0] if found else None

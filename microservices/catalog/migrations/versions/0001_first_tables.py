@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chassis import outbox
+from chassis import outbox_schema
 from chassis.migrations import run_sql, run_sql_file
 
 revision = "0001"
@@ -28,7 +28,7 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO catalog;
 
 
 def upgrade() -> None:
-    run_sql(outbox.SCHEMA)
+    run_sql(outbox_schema.SCHEMA)
     run_sql_file(SQL / "tables_0001.sql")
     run_sql_file(SQL / "stock_functions_0001.sql")
     run_sql(GRANTS)

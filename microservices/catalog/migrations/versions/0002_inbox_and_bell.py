@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chassis import outbox
+from chassis import outbox_schema
 from chassis.migrations import run_sql, run_sql_file
 
 revision = "0002"
@@ -22,9 +22,9 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO catalog, auditor;
 
 
 def upgrade() -> None:
-    run_sql(outbox.SCHEMA_0002)
+    run_sql(outbox_schema.SCHEMA_0002)
     run_sql_file(SQL / "settlement_functions_0002.sql")
-    run_sql(GRANTS + outbox.grants_0002("catalog"))
+    run_sql(GRANTS + outbox_schema.grants_0002("catalog"))
 
 
 def downgrade() -> None:

@@ -6,7 +6,7 @@ Revises: 0002
 
 from __future__ import annotations
 
-from chassis import outbox
+from chassis import outbox_schema
 from chassis.migrations import run_sql
 
 revision = "0003"
@@ -14,7 +14,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    run_sql(outbox.SCHEMA_0003)
+    run_sql(outbox_schema.SCHEMA_0003)
 
 
 def downgrade() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chassis import outbox
+from chassis import outbox_schema
 from chassis.migrations import run_sql, run_sql_file
 
 revision = "0001"
@@ -32,7 +32,7 @@ REVOKE SELECT ON users, refresh_tokens FROM auditor;
 
 
 def upgrade() -> None:
-    run_sql(outbox.SCHEMA)
+    run_sql(outbox_schema.SCHEMA)
     for name in ("accounts_0001.sql", "tables_0001.sql", "checkout_functions_0001.sql"):
         run_sql_file(SQL / name)
     run_sql(GRANTS)

@@ -6,7 +6,7 @@ Revises: 0001
 
 from __future__ import annotations
 
-from chassis import outbox
+from chassis import outbox_schema
 from chassis.migrations import run_sql
 
 revision = "0002"
@@ -18,8 +18,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO orders, auditor;
 
 
 def upgrade() -> None:
-    run_sql(outbox.SCHEMA_0002)
-    run_sql(GRANTS + outbox.grants_0002("orders"))
+    run_sql(outbox_schema.SCHEMA_0002)
+    run_sql(GRANTS + outbox_schema.grants_0002("orders"))
 
 
 def downgrade() -> None:

@@ -6,7 +6,7 @@ Revises: 0003
 
 from __future__ import annotations
 
-from chassis import correlation, outbox
+from chassis import correlation, outbox_schema
 from chassis.migrations import run_sql
 
 revision = "0004"
@@ -14,7 +14,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    run_sql(outbox.SCHEMA_0003)
+    run_sql(outbox_schema.SCHEMA_0003)
     run_sql(f"ALTER TABLE orders ADD COLUMN {correlation.COLUMN};")
 
 
