@@ -50,11 +50,18 @@ def start(
 
 
 def start_gunicorn(
-    stack: Stack, name: str, app: str, port: int, path: str, environment: Mapping[str, str]
+    stack: Stack,
+    name: str,
+    app: str,
+    port: int,
+    path: str,
+    environment: Mapping[str, str],
+    *options: str,
 ) -> Running:
-    """The same for an app that runs as the services do."""
+    """The same for an app that runs as the services do, but for these options of gunicorn."""
     configuration = str(MICROSERVICES / "gunicorn.conf.py")
-    command = [sys.executable, "-m", "gunicorn", "-c", configuration, f"{app}:create_app()"]
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", configuration, *options]
+    command = [*gunicorn, f"{app}:create_app()"]
     told = {**environment, "BIND": f"127.0.0.1:{port}"}
     return start(stack, name, command, told, f"http://127.0.0.1:{port}{path}")
 

@@ -1,4 +1,4 @@
-"""The plain Flask that the services are compared with: same worker, same driver, same pool."""
+"""The plain Flask that the services are compared with: same threads, same driver, same pool."""
 
 from __future__ import annotations
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
-CACHED_READS_OF_STATIC = 0.7
+CACHED_READS_OF_STATIC = 0.8
+THRIFT_OF_STATIC = 0.7
 PAGE_OF_A_QUERY = 0.6
 CART_ADD_OF_HELLO = 0.5
-PURCHASE_CPU_MS = 8.0
+PURCHASE_CPU_MS = 6.0
 P99_OF_P50 = 5.0
 IDLE_PSS_MB = 900.0
 

@@ -18,6 +18,8 @@ from local.web import free_ports
 
 STATIC = "static"
 FLASK = "flask"
+# The same on the worker of the services, which keeps to a core (see chassis.one_core).
+KEPT = "kept-flask"
 BARE = "bare"
 BARE_PARTS = ("cart", "catalog", "orders")
 STATIC_BYTES = 5 * 1024
@@ -68,14 +70,15 @@ def running(stack: Stack) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
 
     The tables of `pgbench` must be there. Raises StackError if one does not serve.
     """
-    names = (STATIC, FLASK, *(f"{BARE}-{name}" for name in BARE_PARTS))
+    names = (STATIC, FLASK, KEPT, *(f"{BARE}-{name}" for name in BARE_PARTS))
     ports = dict(zip(names, free_ports().values(), strict=False))
     with ExitStack() as servers:
         pids = {
             STATIC: servers.enter_context(_nginx(stack, ports)),
-            FLASK: servers.enter_context(_flask(stack, ports[FLASK])),
+            FLASK: servers.enter_context(_flask(stack, FLASK, ports, "--worker-class", "gthread")),
+            KEPT: servers.enter_context(_flask(stack, KEPT, ports)),
         }
-        for name in names[2:]:
+        for name in names[3:]:
             pids[name] = servers.enter_context(_bare(stack, name, ports))
         yield ports, pids
 
@@ -103,12 +106,12 @@ def _nginx(stack: Stack, ports: dict[str, int]) -> Iterator[int]:
 
 
 @contextmanager
-def _flask(stack: Stack, port: int) -> Iterator[int]:
+def _flask(stack: Stack, name: str, ports: dict[str, int], *options: str) -> Iterator[int]:
     # What a catalog instance is told, so that the settings are the real ones.
-    environment = stack.services.environment("catalog", FLASK)
+    environment = stack.services.environment("catalog", name)
     environment["PYTHONPATH"] = f"{MICROSERVICES}:{REPOSITORY}"
     app = "loadtests.bench.bare_app"
-    server = beside.start_gunicorn(stack, FLASK, app, port, "/hello", environment)
+    server = beside.start_gunicorn(stack, name, app, ports[name], "/hello", environment, *options)
     with _ended_after(server) as pid:
         yield pid
 

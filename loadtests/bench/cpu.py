@@ -110,5 +110,6 @@ _GROUPS = {
     "patroni": "Patroni, etcd",
     "etcd": "Patroni, etcd",
     "flask": "bare Flask",
+    "kept": "bare Flask",
     "bare": "bare Flask",
 }

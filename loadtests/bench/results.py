@@ -131,22 +131,19 @@ class Results:
         memory = self.idle.pss_mb if self.idle else None
         page = self._ratio("page", "flask-query", speed)
         add = self._ratio("cart-add", "flask", speed)
-        static = bars.CACHED_READS_OF_STATIC
+        of_nginx, of_flask = "of nginx's static file", "requests/s of bare Flask"
+        cached, thrifty = self._of_static(speed), self._of_static(thrift)
         found = [
+            _share(f"cached reads, requests/s {of_nginx}", cached, bars.CACHED_READS_OF_STATIC),
             _share(
-                "cached reads, requests/s of nginx's static file", self._of_static(speed), static
+                f"cached reads, requests per CPU second {of_nginx}", thrifty, bars.THRIFT_OF_STATIC
             ),
             _share(
-                "cached reads, requests per CPU second of nginx's static file",
-                self._of_static(thrift),
-                static,
-            ),
-            _share(
-                "product page past the cache, requests/s of bare Flask with one query",
+                f"product page past the cache, {of_flask} with one query",
                 page,
                 bars.PAGE_OF_A_QUERY,
             ),
-            _share("add to cart, requests/s of bare Flask", add, bars.CART_ADD_OF_HELLO),
+            _share(f"add to cart, {of_flask}", add, bars.CART_ADD_OF_HELLO),
             Bar("a full purchase, server CPU", purchase, bars.PURCHASE_CPU_MS, "ms", False),
             Bar("p99 of its p50 at half of saturation", tail, bars.P99_OF_P50, "x", False),
             Bar("idle stack, PSS", memory, bars.IDLE_PSS_MB, "MB", False),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.bench.baselines import BARE, FLASK, STATIC, STATIC_BYTES
+from loadtests.bench.baselines import BARE, FLASK, KEPT, STATIC, STATIC_BYTES
 from loadtests.bench.shop import LINES_OF_A_CART, Prepared
 
 GATEWAY = "gateway"
@@ -46,7 +46,7 @@ class Scenario:
 
         For Feira everything counts. What it is compared with counts as if it were alone.
         """
-        beside = self.target == GATEWAY and process.startswith((STATIC, FLASK, BARE))
+        beside = self.target == GATEWAY and process.startswith((STATIC, FLASK, KEPT, BARE))
         return process.startswith(self.servers) and not beside
 
 
@@ -73,6 +73,7 @@ def scenarios(shop: Prepared) -> list[Scenario]:
     return [
         Scenario("static", "nginx, static 5 KB file", STATIC, "read", static, servers=(STATIC,)),
         Scenario("flask", "bare Flask, hello", FLASK, "read", hello, servers=(FLASK,)),
+        Scenario("flask-kept", "the same on one core", KEPT, "read", hello, servers=(KEPT,)),
         Scenario(
             "flask-query", "bare Flask, one query", FLASK, "read", query, servers=(FLASK, POSTGRES)
         ),

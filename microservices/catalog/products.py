@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, contains_eager
 
@@ -67,8 +68,12 @@ def product_document(product: Product) -> dict[str, Any]:
     }
 
 
+@cache
 def offers(branch: str) -> Any:
-    """The query of products with category and this branch's stock, one row each."""
+    """The query of products with category and this branch's stock, one row each.
+
+    Made once, as is what `find` makes of it: making it takes as long as asking it.
+    """
     return (
         select(Product, Stock)
         .join(Product.category)
@@ -79,7 +84,7 @@ def offers(branch: str) -> Any:
 
 def find(session: Session, product_id: int, branch: str) -> Offer | None:
     """One product, active or not."""
-    row = session.execute(offers(branch).where(Product.id == product_id)).one_or_none()
+    row = session.execute(_of_one(branch), {"id": product_id}).one_or_none()
     return Offer(*row) if row else None
 
 
@@ -223,6 +228,11 @@ def stock_event(offer: Offer) -> NewEvent:
             "product": product_document(offer.product),
         },
     )
+
+
+@cache
+def _of_one(branch: str) -> Any:
+    return offers(branch).where(Product.id == bindparam("id"))
 
 
 def _lock(session: Session, product_id: int) -> Product:

@@ -1,10 +1,11 @@
-"""The gunicorn worker: as gthread, and an instance that is stopped refuses no one it let in."""
+"""The gunicorn worker: gthread, which keeps to a core and refuses no one it let in when stopped."""
 
 from __future__ import annotations
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
 from chassis.metrics import samples
+from chassis.one_core import OneCore
 from chassis.shutdown import stopping
 
 
@@ -16,10 +17,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     closed socket refuses instead, and the gateway goes to another instance with nothing sent.
     """
 
+    def init_process(self) -> None:
+        """Called in the process of the worker; returns when it ends."""
+        self.one_core = OneCore()
+        super().init_process()
+
     def notify(self) -> None:
         """Called by gthread's loop, at least once a second."""
         super().notify()
         samples.take()
+        self.one_core.consider()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Called by gthread's loop, the last time when the worker was told to stop."""
