@@ -16,6 +16,7 @@ CARTS = "redis-carts"
 
 # A token of another service: it goes past the gateway's cache and asks nothing of the catalog.
 UNCACHED = {"X-Consistency-Token": "orders:0/1"}
+LISTS = ["/api/products"]
 POPULAR = 10
 WORDS = ("brigadeiro", "bolo", "torta", "chocolate", "morango", "doce", "coco", "limao")
 
@@ -62,7 +63,6 @@ def scenarios(shop: Prepared) -> list[Scenario]:
     static = {"paths": ["/5k.json"], "least_bytes": STATIC_BYTES}
     hello = {"paths": ["/hello"], "least_bytes": 10}
     query = {"paths": [f"/products/{number}" for number in shop.pages], "least_bytes": 40}
-    lists = ["/api/products"]
     pages = [f"/api/products/{number}" for number in shop.pages]
     # What many look at: each page is asked of the catalog once a second however many do.
     popular = pages[:POPULAR]
@@ -77,9 +77,9 @@ def scenarios(shop: Prepared) -> list[Scenario]:
         Scenario(
             "flask-query", "bare Flask, one query", FLASK, "read", query, servers=(FLASK, POSTGRES)
         ),
-        _reads("list-cached", "product list, cached", lists, 1000, cached=True),
+        _reads("list-cached", "product list, cached", LISTS, 1000, cached=True),
         _reads("page-cached", "product page, cached", popular, 100, cached=True),
-        _reads("list", "product list", lists, 1000, cached=False),
+        _reads("list", "product list", LISTS, 1000, cached=False),
         _reads("page", "product page", pages, 100, cached=False),
         _reads("search", "search", search, 100, cached=False),
         Scenario("cart-add", "add to cart", GATEWAY, "add_to_cart", cart),
