@@ -182,7 +182,7 @@ class Database:
         self, attempt: Callable[[], Result], repeatable: Callable[[], bool]
     ) -> Result:
         backoff = Backoff(self.patience)
-        failed: Exception | None = None
+        refused = False
         while True:
             try:
                 deadline.check()
@@ -190,12 +190,13 @@ class Database:
                     result = attempt()
             except (DBAPIError, deadline.DeadlinePassed) as error:
                 # Who is woken too late for another attempt is told what became of the last one.
-                failed = error if isinstance(error, DBAPIError) else failed or error
+                late = isinstance(error, deadline.DeadlinePassed)
+                refused = refused if late else _code(error) == READ_ONLY_TRANSACTION
                 if not _may_try_again(error, repeatable()) or not backoff.wait(random.random):
                     self._held(backoff, "given up")
-                    if _code(failed) == READ_ONLY_TRANSACTION:
+                    if refused:
                         raise Unavailable("The database has no primary just now.") from error
-                    raise failed from failed.__cause__
+                    raise
             else:
                 self._held(backoff, "finished")
                 return result

@@ -2,17 +2,17 @@
 
 The threads of a Python process take turns, as one lock lets one of them compute. Spread over cores
 they wake another core for each turn, several times a request, which takes more time than what they
-compute (docs/performance.md). So a busy process stays where it is, unless others crowd it there
-while another core has time; one at rest may run anywhere. What computes outside of that lock is
-better off `anywhere`.
+compute (docs/performance.md). So a busy process stays on one, until others crowd it there; one at
+rest may run anywhere, and so may a thread that computes outside of that lock.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,11 +21,18 @@ LOOK_SECONDS = 0.5
 BUSY = 0.25
 AT_REST = 0.1
 # A core is crowded when little is left of it and others take so much that they are no chance
-# guests, which the system moves by itself. Another has to be better by as much.
+# guests, which the system moves by itself.
 FULL = 0.9
 CROWD = 0.15
-# Of several processes that see a better core at once, half go there.
-SOME_OF_THEM = 0.5
+# With less than that of a full core, a process has more company there than it would have elsewhere.
+LITTLE = 0.45
+# Of several processes that see a better core at once, so many go: half, where there is room, and
+# few, where it is only to take turns with whom to share.
+TO_ROOM = 1 / 2
+TO_COMPANY = 1 / 8
+
+# Idle ticks and all ticks of each core, since the machine began.
+Ticks = Mapping[int, tuple[int, int]]
 
 
 def choose(
@@ -42,82 +49,123 @@ def choose(
     if own < (BUSY if core is None else AT_REST):
         return None
     best = min(use, key=lambda each: (round(use[each], 1), chance()))
-    if core is None:
+    if core not in use:
         return best
-    here = use.get(core, 1.0)
-    crowded = here > FULL and here - own > CROWD and here - use[best] > CROWD
-    return best if crowded and chance() < SOME_OF_THEM else core
+    if use[core] <= FULL or use[core] - own <= CROWD:
+        return core
+    if use[best] + own <= 1:
+        return best if chance() < TO_ROOM else core
+    worth = own < LITTLE or use[core] - use[best] > CROWD
+    return best if worth and chance() < TO_COMPANY else core
 
 
 class OneCore:
-    """The core that this process keeps to, looked at twice a second."""
+    """The core that this process keeps to, and the threads that do not."""
 
-    def __init__(self) -> None:
-        """Nothing is changed before the first look."""
+    def __init__(self, allowed: Iterable[int]) -> None:
+        """Nothing is changed before the first look.
+
+        Args:
+            allowed: the cores that this process was given; with fewer than two nothing ever is.
+        """
+        self._allowed = set(allowed)
         self._core: int | None = None
-        self._looked = time.monotonic()
-        self._own = time.process_time()
-        self._ticks = _ticks()
+        self._loose: set[int] = set()
+        self._aside = 0.0
+        self._changing = threading.Lock()
+        self._remember(time.monotonic(), time.process_time(), ticks())
 
     def consider(self) -> None:
-        """Look, if the last time is long enough ago, and move all threads if that is better."""
-        now = time.monotonic()
+        """Look, if the last time is long enough ago, and move all threads if that is better.
+
+        To be called by the thread that the others come from.
+        """
+        now, before = time.monotonic(), self._ticks
         since = now - self._looked
-        if since < LOOK_SECONDS or len(ALLOWED) < 2:
+        if since < LOOK_SECONDS or len(self._allowed) < 2:
             return
-        own, ticks = time.process_time(), _ticks()
-        use = {
-            core: _share(self._ticks[core], ticks[core])
-            for core in ALLOWED & self._ticks.keys() & ticks.keys()
-        }
-        chosen = choose(self._core, (own - self._own) / since, use, random.random) if use else None
-        self._looked, self._own, self._ticks = now, own, ticks
-        if chosen != self._core:
-            self._core = chosen
-            _allow(ALLOWED if chosen is None else {chosen})
+        own = (time.process_time() - self._own - self._aside) / since
+        self._remember(now, time.process_time(), ticks())
+        # Where not all of them are told of, they may be counted otherwise.
+        if self._allowed <= before.keys() & self._ticks.keys():
+            use = shares(before, self._ticks)
+            mine = {core: use[core] for core in self._allowed}
+            with self._changing:
+                self._keep_to(choose(self._core, own, mine, random.random))
 
+    @contextmanager
+    def anywhere(self) -> Iterator[None]:
+        """Let this thread run on any core meanwhile: for what computes without Python's lock."""
+        thread, began = threading.get_native_id(), time.thread_time()
+        with self._changing:
+            self._loose.add(thread)
+            _allow([thread], self._allowed)
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._loose.discard(thread)
+                _allow([thread], self._cores)
+                self._aside += time.thread_time() - began
 
-@contextmanager
-def anywhere() -> Iterator[None]:
-    """Let this thread run on any core meanwhile: for what computes without Python's lock."""
-    if len(ALLOWED) < 2:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, ALLOWED)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+    @property
+    def _cores(self) -> set[int]:
+        return self._allowed if self._core is None else {self._core}
 
+    def _remember(self, looked: float, own: float, all_ticks: Ticks) -> None:
+        self._looked, self._own, self._ticks = looked, own, all_ticks
+        self._aside = 0.0
 
-def _allow(cores: set[int]) -> None:
-    for thread in Path("/proc/self/task").iterdir():
-        # It may have ended, or the machine may have lost the core.
+    def _keep_to(self, core: int | None) -> None:
+        if self._core is None and core is None:
+            return
+        self._core = core
+        # All of them each time: one may have been begun meanwhile by one that was still elsewhere.
         with suppress(OSError):
-            os.sched_setaffinity(int(thread.name), cores)
+            threads = {int(each.name) for each in Path("/proc/self/task").iterdir()}
+            _allow(threads - self._loose, self._cores)
+            if core is not None and os.sched_getaffinity(0) != {core}:
+                self._allowed.discard(core)  # it was taken from this process, or from the machine
+                self._core = None
 
 
-def _ticks() -> dict[int, tuple[int, int]]:
-    """Of each core, how long it was at rest and how long it was there, since the machine began."""
+def ticks() -> Ticks:
+    """What the system has counted by now; nothing where it does not count like that."""
     try:
-        text = Path("/proc/stat").read_text()
-    except OSError:
+        return parse(Path("/proc/stat").read_text())
+    except (OSError, ValueError, IndexError):
         return {}
+
+
+def parse(text: str) -> Ticks:
+    """The ticks in a text of /proc/stat."""
     found = {}
     for line in text.splitlines():
+        if not line.startswith("cpu"):
+            break
         name, *fields = line.split()
-        if name.startswith("cpu") and name[3:]:
-            ticks = [int(field) for field in fields[:8]]
-            found[int(name[3:])] = (ticks[3] + ticks[4], sum(ticks))
+        if name != "cpu":
+            counts = [int(field) for field in fields[:8]]
+            found[int(name[3:])] = (counts[3] + counts[4], sum(counts))
     return found
 
 
-def _share(before: tuple[int, int], after: tuple[int, int]) -> float:
-    """What was used of a core in between."""
-    rest, total = after[0] - before[0], after[1] - before[1]
-    return 1 - rest / total if total > 0 else 0.0
+def shares(before: Ticks, after: Ticks) -> dict[int, float]:
+    """What was used of each core in between."""
+    used = {}
+    for core in before.keys() & after.keys():
+        rest, total = (after[core][n] - before[core][n] for n in (0, 1))
+        used[core] = 1 - rest / total if total > 0 else 0.0
+    return used
 
 
-# Those that this process was given, by whoever started it; none where a system has no such thing.
-ALLOWED: set[int] = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+def _allow(threads: Iterable[int], cores: set[int]) -> None:
+    if len(cores) < 1 or not hasattr(os, "sched_setaffinity"):
+        return
+    for thread in threads:
+        # It may have ended, and where it is forbidden all goes on as it was.
+        with suppress(OSError):
+            os.sched_setaffinity(thread, cores)
+
+
+process = OneCore(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
 
+from chassis import one_core
 from chassis.metrics import samples
-from chassis.one_core import OneCore
 from chassis.shutdown import stopping
 
 
@@ -17,16 +17,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     closed socket refuses instead, and the gateway goes to another instance with nothing sent.
     """
 
-    def init_process(self) -> None:
-        """Called in the process of the worker; returns when it ends."""
-        self.one_core = OneCore()
-        super().init_process()
-
     def notify(self) -> None:
         """Called by gthread's loop, at least once a second."""
         super().notify()
         samples.take()
-        self.one_core.consider()
+        one_core.process.consider()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Called by gthread's loop, the last time when the worker was told to stop."""

@@ -40,7 +40,7 @@ def turn() -> Iterator[None]:
         if not _running.acquire(timeout=WAIT_SECONDS):
             raise Unavailable("Checking the password took too long; try again.")
         try:
-            with one_core.anywhere():
+            with one_core.process.anywhere():
                 yield
         finally:
             _running.release()

@@ -3,96 +3,210 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis import one_core
-from chassis.one_core import choose
-from local.services import MICROSERVICES
+from chassis.one_core import OneCore, Ticks, choose, parse, shares
 from orders import passwords
-from tests.shop import wait_until
 
-several_cores = pytest.mark.skipif(len(one_core.ALLOWED) < 2, reason="this machine has one core")
+ALLOWED = os.sched_getaffinity(0)
+several_cores = pytest.mark.skipif(len(ALLOWED) < 2, reason="this machine has one core")
+FIRST, SECOND, *_ = [*sorted(ALLOWED), 0, 0]
 
-# Looks far more often than twice a second, so that the test need not wait.
-BUSY_PROCESS = """
-import sys, threading, time
-from chassis import one_core
 
-one_core.LOOK_SECONDS = 0.05
-kept, busy = one_core.OneCore(), threading.Event()
-busy.set()
+class Machine:
+    """What this process and each core had to do until the next look, as the test says."""
 
-def serve():
-    while True:
-        busy.wait()
-        sum(range(1000))
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.own = 0.0
+        self.use: dict[int, float] = dict.fromkeys(ALLOWED, 0.0)
+        self._now = self._own = 100.0
+        self._ticks = dict.fromkeys(ALLOWED, (0, 0))
+        patch.setattr(one_core.time, "monotonic", lambda: self._now)
+        patch.setattr(one_core.time, "process_time", lambda: self._own)
+        patch.setattr(one_core, "ticks", lambda: self._ticks)
+        patch.setattr(one_core.random, "random", lambda: 0.0)
 
-def watch():
-    while True:
-        time.sleep(0.02)
-        kept.consider()
-
-for work in (serve, serve, watch):
-    threading.Thread(target=work, daemon=True).start()
-print("started", flush=True)
-sys.stdin.readline()
-busy.clear()
-sys.stdin.readline()
-"""
+    def look(self, process: OneCore) -> None:
+        """Have it look after a second like that."""
+        self._now += 1
+        self._own += self.own
+        self._ticks = {
+            core: (rest + round(1000 * (1 - self.use[core])), total + 1000)
+            for core, (rest, total) in self._ticks.items()
+        }
+        process.consider()
 
 
 @pytest.fixture
-def process() -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-c", BUSY_PROCESS],
-        cwd=MICROSERVICES,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as started:
-        assert started.stdout and started.stdout.readline() == "started\n"
-        yield started
-        started.kill()
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    yield Machine(monkeypatch)
+    os.sched_setaffinity(0, ALLOWED)
 
 
-def cores(process: subprocess.Popen[str]) -> list[set[int]]:
-    """Where each thread of a process may run."""
-    threads = Path(f"/proc/{process.pid}/task").iterdir()
-    return [os.sched_getaffinity(int(thread.name)) for thread in threads]
+@contextmanager
+def hashing(process: OneCore) -> Iterator[Callable[[], set[int]]]:
+    """A thread that computes without the lock; asked where it may run afterwards, it ends that."""
+    inside, end, ended, leave = (threading.Event() for _ in range(4))
+    ids = []
+
+    def work() -> None:
+        ids.append(threading.get_native_id())
+        with process.anywhere():
+            inside.set()
+            assert end.wait(10)
+        ended.set()
+        assert leave.wait(10)
+
+    def cores_afterwards() -> set[int]:
+        assert os.sched_getaffinity(ids[0]) == ALLOWED
+        end.set()
+        assert ended.wait(10)
+        return os.sched_getaffinity(ids[0])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert inside.wait(10)
+    try:
+        yield cores_afterwards
+    finally:
+        end.set()
+        leave.set()
+        thread.join(10)
+
+
+def busy_on(core: int, machine: Machine, process: OneCore) -> None:
+    machine.own = 0.5
+    machine.use = dict.fromkeys(ALLOWED, 1.0) | {core: 0.1}
+    machine.look(process)
+    assert os.sched_getaffinity(0) == {core}
+
+
+def at_rest(machine: Machine, process: OneCore) -> None:
+    machine.own = 0.0
+    machine.look(process)
+    assert os.sched_getaffinity(0) == ALLOWED
 
 
 @several_cores
-def test_all_threads_share_a_core_while_they_compute_and_none_when_they_rest(
-    process: subprocess.Popen[str],
+def test_a_busy_process_keeps_to_the_least_used_core_until_it_rests(machine: Machine) -> None:
+    process = OneCore(ALLOWED)
+    busy_on(SECOND, machine, process)
+    at_rest(machine, process)
+    busy_on(FIRST, machine, process)
+    with hashing(process):
+        pass
+
+
+@several_cores
+def test_who_hashes_meanwhile_runs_anywhere_and_comes_back_to_where_the_others_are(
+    machine: Machine,
 ) -> None:
-    def kept_to_one() -> bool:
-        found = cores(process)
-        return len(found) == 4 and len(found[0]) == 1 and all(c == found[0] for c in found)
-
-    wait_until(kept_to_one)
-    assert process.stdin
-    process.stdin.write("rest\n")
-    process.stdin.flush()
-    wait_until(lambda: all(found == one_core.ALLOWED for found in cores(process)))
+    process = OneCore(ALLOWED)
+    with hashing(process) as ended:
+        busy_on(FIRST, machine, process)
+        assert ended() == {FIRST}
+    with hashing(process) as ended:
+        # Others crowd it there, and there is room elsewhere.
+        machine.own, machine.use = 0.3, dict.fromkeys(ALLOWED, 1.0) | {SECOND: 0.1}
+        machine.look(process)
+        assert os.sched_getaffinity(0) == {SECOND}
+        assert ended() == {SECOND}
+    with hashing(process) as ended:
+        at_rest(machine, process)
+        assert ended() == ALLOWED
 
 
 @several_cores
-def test_a_password_is_hashed_on_any_core_and_the_thread_comes_back() -> None:
-    one = {min(one_core.ALLOWED)}
-    os.sched_setaffinity(0, one)
+def test_what_was_hashed_elsewhere_does_not_count(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = OneCore(ALLOWED)
+    spent = iter([0.0, 0.9])
+    monkeypatch.setattr(one_core.time, "thread_time", lambda: next(spent))
+    with process.anywhere():
+        pass
+    machine.own = 1.0
+    machine.look(process)
+    assert os.sched_getaffinity(0) == ALLOWED
+
+
+@several_cores
+def test_a_core_that_was_taken_away_is_not_tried_again(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refuse(_: int, cores: set[int]) -> None:
+        asked.append(cores)
+        raise OSError(22, "Invalid argument")
+
+    process = OneCore(ALLOWED)
+    machine.own = 0.5
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "sched_setaffinity", refuse)
+        for _ in range(2 * len(ALLOWED)):
+            machine.look(process)
+        with process.anywhere():
+            pass
+    tried = [cores for cores in asked if len(cores) == 1]
+    assert all(tried.count(cores) <= threading.active_count() + 1 for cores in tried)
+    assert os.sched_getaffinity(0) == ALLOWED
+
+
+@pytest.mark.parametrize("told", [{}, {min(ALLOWED): (0, 0)}, {10_000: (0, 0), 10_001: (0, 0)}])
+def test_nothing_is_changed_where_cores_are_not_told_of(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, told: Ticks
+) -> None:
+    monkeypatch.setattr(one_core, "ticks", lambda: told)
+    process = OneCore({*ALLOWED, 9_999})
+    machine.own = 0.9
+    machine.look(process)
+    assert os.sched_getaffinity(0) == ALLOWED
+
+
+def test_a_process_with_one_core_never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = OneCore([0])
+    monkeypatch.setattr(one_core, "ticks", lambda: pytest.fail("it looked"))
+    monkeypatch.setattr(one_core, "LOOK_SECONDS", 0)
+    process.consider()
+
+
+@several_cores
+def test_a_password_is_hashed_on_any_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    os.sched_setaffinity(0, {FIRST})
     try:
         with passwords.turn():
-            assert os.sched_getaffinity(0) == one_core.ALLOWED
-        assert os.sched_getaffinity(0) == one
+            assert os.sched_getaffinity(0) == ALLOWED
     finally:
-        os.sched_setaffinity(0, one_core.ALLOWED)
+        os.sched_setaffinity(0, ALLOWED)
+
+
+STAT = """cpu  10 0 10 160 20 0 0 0 0 0
+cpu0 5 1 1 80 10 1 1 1 0 0
+cpu3 5 0 5 80 10 0 0 0 7 7
+intr 1 2 3
+cpu4 is no core
+"""
+
+
+def test_what_the_system_counts_is_read_by_core() -> None:
+    assert parse(STAT) == {0: (90, 100), 3: (90, 100)}
+    later = {0: (95, 120), 3: (190, 200), 9: (1, 1)}
+    assert shares(parse(STAT), later) == {0: 0.75, 3: 0.0}
+    assert shares(later, later) == {0: 0.0, 3: 0.0, 9: 0.0}
+
+
+@pytest.mark.parametrize("text", ["cpu0 1 2 3\n", "cpux 1 2 3 4 5 6 7 8\n", "cpu0 a b c d e\n"])
+def test_what_it_counts_otherwise_is_left_alone(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_core.Path, "read_text", lambda _: text)
+    assert one_core.ticks() == {}
 
 
 def always(number: float = 0.0) -> float:
@@ -108,11 +222,12 @@ def always(number: float = 0.0) -> float:
         (0, 0.05, {0: 0.9, 1: 0.0}, None),
         # Full of itself alone.
         (0, 0.95, {0: 1.0, 1: 0.0}, 0),
+        (0, 0.5, {0: 1.0, 1: 0.4}, 1),
         (0, 0.5, {0: 1.0, 1: 0.6}, 1),
         (0, 0.5, {0: 1.0, 1: 0.95}, 0),
         (0, 0.5, {0: 0.8, 1: 0.1}, 0),
         # The core that it kept to is not there any more.
-        (7, 0.5, {0: 0.9, 1: 0.3}, 1),
+        (7, 0.9, {0: 0.95, 1: 0.3}, 1),
     ],
 )
 def test_the_core_of_a_process(
@@ -121,8 +236,27 @@ def test_the_core_of_a_process(
     assert choose(core, own, use, always) == chosen
 
 
-def test_of_those_who_see_a_better_core_half_stay() -> None:
-    assert choose(0, 0.5, {0: 1.0, 1: 0.2}, lambda: 0.9) == 0
+@pytest.mark.parametrize(
+    ("own", "other", "chance", "chosen"),
+    [
+        (0.5, 0.4, 0.49, 1),
+        (0.5, 0.4, 0.5, 0),
+        (0.5, 0.6, 0.12, 1),
+        (0.5, 0.6, 0.13, 0),
+        (0.5, 0.9, 0.0, 0),
+        (0.3, 0.9, 0.12, 1),
+        (0.3, 0.9, 0.13, 0),
+    ],
+)
+def test_of_those_who_are_crowded_half_go_where_there_is_room_and_few_where_there_is_little(
+    own: float, other: float, chance: float, chosen: int
+) -> None:
+    assert choose(0, own, {0: 1.0, 1: other}, lambda: chance) == chosen
+
+
+def test_those_who_begin_at_once_do_not_all_take_the_first_of_equal_cores() -> None:
+    chances = iter([0.9, 0.1])
+    assert choose(None, 0.5, {0: 0.02, 1: 0.04}, lambda: next(chances)) == 1
 
 
 SHARES = st.floats(0, 1)
@@ -140,4 +274,4 @@ def test_it_never_goes_where_there_is_less_time(
     chosen = choose(core, own, use, lambda: chance)
     if chosen is not None and chosen != core:
         assert chosen in use
-        assert core not in use or use[chosen] < use[core]
+        assert core not in use or round(use[chosen], 1) <= round(use[core], 1)
