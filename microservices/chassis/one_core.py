@@ -49,7 +49,7 @@ def choose(
     if own < (BUSY if core is None else AT_REST):
         return None
     best = min(use, key=lambda each: (round(use[each], 1), chance()))
-    if core not in use:
+    if core is None or core not in use:
         return best
     if use[core] <= FULL or use[core] - own <= CROWD:
         return core
