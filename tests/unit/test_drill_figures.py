@@ -208,8 +208,8 @@ def test_writes_on_a_read_only_node_count_once_services_had_their_time() -> None
     lines = [
         logged(105, error=text),
         logged(111, error=text, event="saga"),
-        logged(112, code="25006", event="request"),
-        logged(113),
+        logged(112, error=f"(psycopg2.errors.ReadOnlySqlTransaction) {text}", event="request"),
+        logged(113, order="01M810YH1025006XBA7JF0BWVK"),
     ]
     found = figures.read_only_errors(lines, 100)
     assert [each.split(" ", 1)[1] for each in found] == [
