@@ -14,6 +14,9 @@ _HEALTHY_SECONDS = 180.0
 _CREATE_SECONDS = 60.0
 # Longer than any is given to end by itself.
 _STOP_SECONDS = 90.0
+# Who calls an instance looks its name up each second (the gateway) or each two (the services). One
+# that became healthy sooner would take the place of another before anybody knew of it.
+_KNOWN_SECONDS = 4.0
 _LOG_LINES = "15"
 
 
@@ -88,10 +91,12 @@ def _create(service: str, *options: str) -> None:
 
 def _start(service: str, container: str) -> None:
     engine.output("docker", "start", container)
+    known = time.monotonic() + _KNOWN_SECONDS
     if not _becomes_healthy(container):
         # What it wrote to its standard error comes out on ours.
         print(engine.output("docker", "logs", "--tail", _LOG_LINES, container), flush=True)
         raise StackError(f"the new {service} did not become healthy; the others go on serving")
+    time.sleep(max(0.0, known - time.monotonic()))
 
 
 def let_go(container: str) -> None:

@@ -189,8 +189,7 @@ def read_only_errors(lines: Iterable[Mapping[str, Any]], promoted: float) -> lis
     return [
         f"{line.get('instance')} {line.get('event')} after {seconds:.1f} s"
         for line in lines
-        if (seconds := moment_of(line) - promoted) > RECONNECT_SECONDS
-        and _READ_ONLY in str(line)
+        if (seconds := moment_of(line) - promoted) > RECONNECT_SECONDS and _READ_ONLY in str(line)
     ]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +126,7 @@ class ServiceClient:
         tried, in_vain = False, 0
         with deadline.within(seconds):
             bases = self._instances.now()
-            for base in self._in_turn(bases):
+            for base in self._candidates(bases):
                 if deadline.remaining() < LEAST_SECONDS or (unknown and self._is_silent(base)):
                     continue
                 tried = True
@@ -190,6 +191,11 @@ class ServiceClient:
 
     def _unusable(self) -> OutcomeUnknown:
         return OutcomeUnknown(f"The {self.name} service gave no usable answer.")
+
+    def _candidates(self, bases: list[str]) -> Iterator[str]:
+        """Those that are known, and when none of them helped those that came since."""
+        yield from self._in_turn(bases)
+        yield from (base for base in self._instances.anew() if base not in bases)
 
     def _in_turn(self, bases: list[str]) -> list[str]:
         # One more try than there are instances: a kept-alive connection to a restarted

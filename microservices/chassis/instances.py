@@ -40,13 +40,27 @@ class Instances:
         """Each once, as the last look-up had them, or the one that begins now if that is old."""
         age = time.monotonic() - self._looked
         if self._names and age > LOOK_SECONDS:
-            if self._looking.acquire(blocking=False):
-                self._begin()
+            self._begin()
             if STALE_SECONDS < age < math.inf:
-                self._done.wait(min(WAIT_SECONDS, deadline.remaining() / 4))
+                self._wait()
+        return self._known()
+
+    def anew(self) -> list[str]:
+        """Each once, as a look-up has them that begins now: for when none of `now` was there."""
+        if self._names:
+            self._begin()
+            self._wait()
+        return self._known()
+
+    def _known(self) -> list[str]:
         return list(dict.fromkeys(base for found in self._found.values() for base in found))
 
+    def _wait(self) -> None:
+        self._done.wait(min(WAIT_SECONDS, deadline.remaining() / 4))
+
     def _begin(self) -> None:
+        if not self._looking.acquire(blocking=False):
+            return
         self._done.clear()
         try:
             threading.Thread(target=self._look, daemon=True).start()

@@ -218,3 +218,19 @@ def test_of_many_instances_two_are_asked_in_vain(service: Make) -> None:
     ]
     # The second one gets what the first one has left, and does not have to leave any.
     assert len(told) == 2 and min(told) > 150
+
+
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_one_that_takes_the_place_of_another_is_asked_at_once(
+    service: Make, names: Names, monkeypatch: pytest.MonkeyPatch, repeatable: bool
+) -> None:
+    two = service(2)
+    names.known["catalog.example"] = ["127.0.0.1"]
+    wait_until(lambda: len(two.client._instances.now()) == 1, 5)
+    wait_until(lambda: not two.client._instances._looking.locked(), 5)
+    monkeypatch.setattr(instances, "LOOK_SECONDS", 60.0)
+    # The first one goes, and the name leads to the second one by now.
+    two.parts.pop(0).stop()
+    names.known["catalog.example"] = ["127.0.0.2"]
+    assert two.client.call("GET", "/", seconds=2, repeatable=repeatable).status == 200
+    assert two.arrived == [1]
