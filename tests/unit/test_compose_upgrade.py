@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,18 @@ SCALED = {"catalog": 2, "cart": 1, "orders": 1, "orders-worker": 1}
 NODES = {"catalog-db-1": "catalog", "catalog-db-2": "catalog", "orders-db-1": "orders"}
 OTHERS = ("gateway", "etcd", "redis-carts", "redis-streams")
 BACKGROUND = ("catalog-background", "cart-background", "orders-background")
+
+
+class Clock:
+    """Stands for the module `time`; it goes on only while somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 class Killed(BaseException):
@@ -48,6 +61,9 @@ class Docker:
         for service in (*OTHERS, *BACKGROUND, *NODES):
             self._add(service)
         self.fewest = 1
+        self.clock = Clock()
+        self.started: dict[str, float] = {}
+        self.youngest = math.inf
 
     def _add(self, service: str, *options: str) -> None:
         number = next(self._numbers)
@@ -137,7 +153,12 @@ class Docker:
                 return json.dumps([self.containers[name] for name in names])
             case ("rm", *_, name):
                 del self.containers[name]
+            case ("start", name):
+                self.started[name] = self.clock.now
             case ("stop", name):
+                others = {*self.of(name.rpartition("-")[0]), name} - {name}
+                ages = [self.clock.now - self.started[each] for each in others & {*self.started}]
+                self.youngest = min([self.youngest, *ages])
                 self.containers[name]["State"] = {"Status": "exited"} | {
                     "Health": {"Status": "unhealthy"}
                 }
@@ -173,6 +194,7 @@ def docker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
         monkeypatch.setattr(engine, name, getattr(made, name))
     for name in ("ensure_secrets", "require_environment"):
         monkeypatch.setattr(engine, name, lambda **_: None)
+    monkeypatch.setattr("local.compose_instances.time", made.clock)
     yield made
 
 
@@ -184,6 +206,8 @@ def test_an_upgrade_replaces_every_instance_and_leaves_no_note(docker: Docker) -
     assert compose_upgrade.upgrade() == 0
     assert docker.instances() == all_of("new")
     assert docker.volumes == {}
+    # The gateway looks names up each second, services each two: by then all know the new one.
+    assert 3 <= docker.youngest < math.inf
 
 
 def test_what_an_upgrade_has_made_is_what_compose_would_make(docker: Docker) -> None:
