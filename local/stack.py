@@ -243,7 +243,8 @@ class Stack:
             while self.supervisor.pid and has_time():
                 time.sleep(0.05)
         self._end_leftovers(patience=0 if self.hurry.is_set() else 5)
-        self.supervisor.reap()
+        # It is none of those by now, and may still be about to end.
+        self.supervisor.reap(5)
 
     def _stop_stage(self, stage: Stage) -> None:
         stages = self.supervisor.stages()

@@ -240,9 +240,11 @@ class Supervisor:
                 found[name] = Stage(spec["stage"])
         return found
 
-    def reap(self) -> int | None:
-        """Exit status of a supervisor that was started here and has ended."""
-        return self._child.poll() if self._child else None
+    def reap(self, seconds: float = 0.0) -> int | None:
+        """Exit status of a supervisor that was started here, if it ends within so long."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._child.wait(seconds) if self._child else None
+        return None
 
     def spawned(self) -> dict[str, int]:
         """How often each process was started since the supervisor was."""

@@ -57,7 +57,7 @@ def test_the_supervisor_brings_a_killed_process_back_and_leaves_nothing(
         supervisor.stop_processes(["sleeper"], lambda: True)
     finally:
         supervisor.shutdown()
-        wait_until(lambda: supervisor.reap() is not None)
+        assert supervisor.reap(15) is not None
         end_leftovers(settings.feira_home)
     assert list(belongings(settings.feira_home)) == []
 
@@ -81,7 +81,7 @@ def test_a_process_whose_port_somebody_else_answers_is_not_ready(settings: Setti
     finally:
         other.stop()
         supervisor.shutdown()
-        wait_until(lambda: supervisor.reap() is not None)
+        assert supervisor.reap(15) is not None
         end_leftovers(settings.feira_home)
 
 
@@ -118,6 +118,6 @@ time.sleep(600)
         wait_until(lambda: set(belongings(home, "runner")) == {second, kept})
     finally:
         supervisor.shutdown()
-        wait_until(lambda: supervisor.reap() is not None)
+        assert supervisor.reap(15) is not None
         end_leftovers(home)
     assert list(belongings(home)) == []
