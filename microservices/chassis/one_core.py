@@ -71,7 +71,6 @@ class OneCore:
         self._allowed = set(allowed)
         self._core: int | None = None
         self._loose: set[int] = set()
-        self._aside = 0.0
         self._changing = threading.Lock()
         self._remember(time.monotonic(), time.process_time(), ticks())
 
@@ -127,6 +126,7 @@ class OneCore:
             if core is not None and os.sched_getaffinity(0) != {core}:
                 self._allowed.discard(core)  # it was taken from this process, or from the machine
                 self._core = None
+                _allow(threads - self._loose, self._cores)
 
 
 def ticks() -> Ticks:

@@ -141,23 +141,28 @@ def test_what_was_hashed_elsewhere_does_not_count(
 def test_a_core_that_was_taken_away_is_not_tried_again(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    process, set_affinity, end = OneCore(ALLOWED), os.sched_setaffinity, threading.Event()
+    this, tried = threading.get_native_id(), []
 
-    def refuse(_: int, cores: set[int]) -> None:
-        asked.append(cores)
-        raise OSError(22, "Invalid argument")
+    def refuse(thread: int, cores: set[int]) -> None:
+        if thread == this and cores == {FIRST}:
+            tried.append(FIRST)
+            raise OSError(22, "Invalid argument")
+        set_affinity(thread, cores)
 
-    process = OneCore(ALLOWED)
-    machine.own = 0.5
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "sched_setaffinity", refuse)
-        for _ in range(2 * len(ALLOWED)):
-            machine.look(process)
-        with process.anywhere():
-            pass
-    tried = [cores for cores in asked if len(cores) == 1]
-    assert all(tried.count(cores) <= threading.active_count() + 1 for cores in tried)
-    assert os.sched_getaffinity(0) == ALLOWED
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    machine.own, machine.use = 0.5, dict.fromkeys(ALLOWED, 1.0) | {FIRST: 0.1}
+    other = threading.Thread(target=end.wait, args=(10,))
+    other.start()
+    try:
+        machine.look(process)
+        assert other.native_id is not None
+        assert os.sched_getaffinity(other.native_id) == ALLOWED - {FIRST}
+        machine.look(process)
+    finally:
+        end.set()
+        other.join(10)
+    assert tried == [FIRST]
 
 
 @pytest.mark.parametrize("told", [{}, {min(ALLOWED): (0, 0)}, {10_000: (0, 0), 10_001: (0, 0)}])
