@@ -54,6 +54,9 @@ drill: venv ## Kill and cut off parts under load, with figures (ON=compose: of w
 	@exec $(VENV)/python -m loadtests.drills $(if $(ON),--on $(ON)) $(if $(KIND),--kind '$(KIND)') \
 		$(if $(TIMES),--times $(TIMES)) $(if $(RATE),--rate $(RATE)) $(if $(filter-out 0,$(FULL)),--full)
 
+# The tests start hundreds of processes, which would each compile all that they load.
+test test-browser race: export PYTHONDONTWRITEBYTECODE :=
+
 # Outages are mostly waiting, so the tests are shared out to three processes with a stack each.
 test: dev-venv ## Run every test that needs no Docker
 	$(VENV)/python -m pytest --numprocesses 3 --dist worksteal --durations 25 --durations-min 3

@@ -87,8 +87,7 @@ def test_make_knows_how_to_do_what_the_readme_says(command: str) -> None:
 def clone(tmp_path: Path) -> Iterator[Path]:
     """A copy of the sources with an environment that has everything installed already."""
     folder = tmp_path / "feira"
-    unwanted = shutil.ignore_patterns(".*", "__pycache__")
-    shutil.copytree(REPOSITORY, folder, ignore=unwanted)
+    shutil.copytree(REPOSITORY, folder, ignore=shutil.ignore_patterns(".*"))
     lend_packages(folder / ".venv", folder / "requirements/local.txt")
     try:
         yield folder
