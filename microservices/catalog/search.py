@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import false, func, select, tuple_
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from catalog.models import Category, Product, Stock
@@ -22,20 +22,19 @@ MOST_FOUND = 500
 
 @dataclass(frozen=True)
 class Order:
-    """A sort order: its column, direction, and how its value is read off a row."""
+    """A sort order: its column, direction and type."""
 
-    column: Any
+    column: str
     descending: bool
     kind: type
-    attribute: str
 
 
 ORDERS = {
-    "name": Order(Product.name_key, False, str, "name_key"),
-    "-name": Order(Product.name_key, True, str, "name_key"),
-    "price": Order(Product.price_cents, False, int, "price_cents"),
-    "-price": Order(Product.price_cents, True, int, "price_cents"),
-    "newest": Order(Product.id, True, int, "id"),
+    "name": Order("name_key", False, str),
+    "-name": Order("name_key", True, str),
+    "price": Order("price_cents", False, int),
+    "-price": Order("price_cents", True, int),
+    "newest": Order("id", True, int),
 }
 
 
@@ -61,20 +60,19 @@ def page(session: Session, branch: str, wanted: Wanted) -> tuple[list[Offer], st
     elsewhere neither repeats nor hides another.
     """
     order = ORDERS[wanted.sort]
-    query = offers(branch).where(*_filters(wanted))
     if wanted.q:
-        query = query.where(_matches(wanted, branch))
-    if wanted.cursor:
-        value, last_id = cursors.decode(wanted.cursor, wanted.sort, (order.kind, int))
-        query = query.where(_after(order, value, last_id))
-    direction = [order.column, Product.id]
-    query = query.order_by(*(c.desc() if order.descending else c.asc() for c in direction))
-    found = [Offer(*row) for row in session.execute(query.limit(wanted.limit + 1))]
+        # Many fit a search and a page shows few: no more than these are read as a whole.
+        fits = _fitting(wanted, branch)
+        here = _part(select(fits.c.id), fits.c, order, wanted)
+        query = offers(branch).where(Product.id.in_(here))
+    else:
+        query = offers(branch).where(*_filters(wanted))
+    found = [Offer(*row) for row in session.execute(_part(query, Product, order, wanted))]
     shown = found[: wanted.limit]
     if len(found) <= wanted.limit:
         return shown, None
     last = shown[-1].product
-    key = [getattr(last, order.attribute), last.id]
+    key = [getattr(last, order.column), last.id]
     return shown, cursors.encode(wanted.sort, key)
 
 
@@ -109,6 +107,18 @@ def categories(session: Session, limit: int, cursor: str | None) -> tuple[list[C
     return found[:limit], cursors.encode("categories", [last.name, last.id])
 
 
+def _part(query: Any, source: Any, order: Order, wanted: Wanted) -> Any:
+    """What comes after the cursor, and one more than is shown: it tells of another page."""
+    by = [getattr(source, order.column), source.id]
+    if wanted.cursor:
+        value, last_id = cursors.decode(wanted.cursor, wanted.sort, (order.kind, int))
+        # Rows compared: an index in this order begins there, which with `or` it is read up to.
+        here, key = tuple_(*by), tuple_(value, last_id)
+        query = query.where(here < key if order.descending else here > key)
+    query = query.order_by(*(c.desc() if order.descending else c.asc() for c in by))
+    return query.limit(wanted.limit + 1)
+
+
 def _filters(wanted: Wanted) -> list[Any]:
     filters: list[Any] = [Product.active.is_(wanted.active)]
     if wanted.category is not None:
@@ -127,13 +137,11 @@ def _id_of(category: str) -> Any:
     return select(Category.id).where(Category.slug == category).scalar_subquery()
 
 
-def _matches(wanted: Wanted, branch: str) -> Any:
-    """The filters go along, for they come before the bound."""
-    words = folded_words(wanted.q or "")[:MOST_WORDS]
-    if not words:
-        return false()  # something was asked for, and no product has it
-    found = func.find_products(
-        words,
+def _fitting(wanted: Wanted, branch: str) -> Any:
+    """What fits a search. The filters go along, for they come before the bound."""
+    found = func.fitting_products(
+        # No word at all, though something was asked for: no product has it.
+        folded_words(wanted.q or "")[:MOST_WORDS],
         wanted.active,
         _id_of(wanted.category) if wanted.category is not None else None,
         wanted.min_price_cents,
@@ -141,17 +149,13 @@ def _matches(wanted: Wanted, branch: str) -> Any:
         branch,
         wanted.in_stock,
         MOST_FOUND,
-    )
-    return Product.id.in_(select(found))
+    ).table_valued("id", "name_key", "price_cents")
+    # As in the table: what a function returns has lost its order of letters.
+    name_key = found.c.name_key.collate("C").label("name_key")
+    return select(found.c.id, name_key, found.c.price_cents).subquery()
 
 
 def folded_words(q: str) -> list[str]:
     """The words of a query in lower case without accents, as the index holds them."""
     plain = unicodedata.normalize("NFKD", q.lower())
     return re.findall(r"[a-z0-9]+", "".join(c for c in plain if not unicodedata.combining(c)))
-
-
-def _after(order: Order, value: Any, last_id: int) -> Any:
-    # Rows compared: an index in this order begins there, which with `or` it would be read up to.
-    here, key = tuple_(order.column, Product.id), tuple_(value, last_id)
-    return here < key if order.descending else here > key

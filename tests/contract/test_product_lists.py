@@ -72,12 +72,12 @@ def test_names_are_ordered_without_case_and_accents(shelf: Shelf) -> None:
 
 
 def collect(
-    shelf: Shelf, sort: str, between: Callable[[int], None], limit: int = 4
+    shelf: Shelf, between: Callable[[int], None], limit: int = 4, **parameters: str
 ) -> list[dict[str, Any]]:
     """All pages one after the other, with something happening before each next one."""
     shown, cursor, number = [], {}, 0
     while True:
-        page = shelf.page(sort=sort, limit=limit, **cursor)
+        page = shelf.page(limit=limit, **parameters, **cursor)
         shown += page["items"]
         if page["next_cursor"] is None:
             return shown
@@ -87,8 +87,11 @@ def collect(
         number += 1
 
 
+@pytest.mark.parametrize("asked", [{}, {"q": "doce"}], ids=["list", "search"])
 @pytest.mark.parametrize("sort", ["name", "-name", "price", "-price", "newest"])
-def test_pages_stay_in_place_while_products_change(shop: Shop, shelf: Shelf, sort: str) -> None:
+def test_pages_stay_in_place_while_products_change(
+    shop: Shop, shelf: Shelf, sort: str, asked: dict[str, str]
+) -> None:
     # Ties in every order: three of each name, four of each price.
     kept = [shelf.put(f"Doce {n // 3}", price_cents=100 + n // 4, stock=9) for n in range(12)]
     going = [shelf.put(f"Doce {n}", price_cents=100 + n, stock=9) for n in range(3)]
@@ -103,7 +106,7 @@ def test_pages_stay_in_place_while_products_change(shop: Shop, shelf: Shelf, sor
         assert edit(shop, kept[number], description="outra").status_code == 200
         shop.buy(buyer, (kept[-1 - number]["id"], 1))
 
-    shown = [product["id"] for product in collect(shelf, sort, disturb)]
+    shown = [product["id"] for product in collect(shelf, disturb, sort=sort, **asked)]
 
     assert len(shown) == len(set(shown)), "nothing is shown twice"
     kept_ids = [product["id"] for product in kept]
@@ -125,7 +128,7 @@ def test_a_product_that_moves_between_pages_hides_none(shop: Shop, shelf: Shelf)
         if number in names:
             assert edit(shop, moving[number], name=names[number]).status_code == 200
 
-    shown = [product["id"] for product in collect(shelf, "name", rename)]
+    shown = [product["id"] for product in collect(shelf, rename, sort="name")]
 
     kept_ids = [product["id"] for product in kept]
     assert [i for i in shown if i in kept_ids] == kept_ids

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from catalog import search
-from catalog.models import Product
 from catalog.search import Wanted
 from local.stack import Stack
 from tests.contract.shelf import Shelf
@@ -102,7 +101,7 @@ class Made:
         return all(any(own.startswith(word) for own in self.words) for word in asked)
 
 
-# Some of the first products, which have an index of their own, and some far behind them.
+# Some of the first products and of the next, which have indexes of their own, and some far behind.
 MIXED = """
 WITH made AS (
     INSERT INTO products (id, sku, name, description, category_id, price_cents, image_url, active)
@@ -114,7 +113,7 @@ supplied AS (
 INSERT INTO stock (product_id, branch, available) SELECT id, %s, %s FROM made RETURNING product_id
 """
 FREE = """
-SELECT n FROM generate_series(20000, 25000) AS n
+SELECT n FROM generate_series(%s, %s) AS n
 WHERE NOT EXISTS (SELECT FROM products WHERE id = n) LIMIT 40
 """
 ENDINGS = ("1", "12", "2", "21")
@@ -124,13 +123,15 @@ ENDINGS = ("1", "12", "2", "21")
 def mixed(stack: Stack, shop: Shop) -> tuple[Shelf, dict[int, Made]]:
     shelf = Shelf(shop)
     branch = stack.settings.node_name
-    near = [int(row[0]) for row in rows(stack, "catalog", FREE)]
+    first = [int(row[0]) for row in rows(stack, "catalog", FREE, 24_000, 25_000)]
+    following = [int(row[0]) for row in rows(stack, "catalog", FREE, 25_001, 26_000)]
     made: dict[int, Made] = {}
     kinds = every(((0,), (1,), (2,), (0, 2), (1, 3), (1, 2)), (True, False), (100, 300), (0, 5))
     for number, (endings, active, price, units) in enumerate(kinds):
         words = tuple(f"w{shelf.mark}{ENDINGS[each]}" for each in endings)
         found = Made(words, active, price, units)
-        place = near[number // 2] if number % 2 else 3_000_000_000 + int(shelf.mark, 16) + number
+        last = 3_000_000_000 + int(shelf.mark, 16) + number
+        place = (first[number // 3], following[number // 3], last)[number % 3]
         key = (place, f"{shelf.mark}-{number}", " ".join(words), shelf.category["id"])
         rows(stack, "catalog", MIXED, *key, price, active, branch, units, units, branch, units)
         made[place] = found
@@ -168,8 +169,8 @@ def test_whole_words_count_before_their_beginnings_and_none_is_found_twice(
     wanted = Wanted(slug, " ".join(asked), None, dearest, in_stock, "name", 20, None, active)
     with pytest.MonkeyPatch.context() as patch, Session(engine) as session:
         patch.setattr(search, "MOST_FOUND", most)
-        matches = search._matches(wanted, stack.settings.node_name)
-        found = list(session.scalars(select(Product.id).where(matches)))
+        page, _ = search.page(session, stack.settings.node_name, wanted)
+        found = [offer.product.id for offer in page]
 
     fitting = {
         number: each

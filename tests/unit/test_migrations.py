@@ -73,11 +73,11 @@ def test_an_index_that_was_broken_off_is_built_anew(tmp_path: Path) -> None:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "UPDATE pg_index SET indisvalid = false"
-                    " WHERE indexrelid = to_regclass('products_search_first')"
+                    " WHERE indexrelid = to_regclass('products_search_next')"
                 )
                 assert cursor.rowcount == 1
-                cursor.execute("UPDATE alembic_version SET version_num = '0008'")
-                cursor.execute("DROP FUNCTION find_products")
+                cursor.execute("UPDATE alembic_version SET version_num = '0010'")
+                cursor.execute("DROP FUNCTION fitting_products")
             migrations.upgrade(REPOSITORY / "microservices" / "catalog", dsn)
             with connection.cursor() as cursor:
                 cursor.execute("SELECT count(*) FROM pg_index WHERE NOT indisvalid")
