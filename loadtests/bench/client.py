@@ -123,6 +123,8 @@ class Driver:
 
     def __init__(self, address: tuple[str, int], makers: list[Callable[[], Iterator[Flow]]]):
         self._poller = select.epoll()
+        # Once for all: memory of that size would be asked of the system for each answer.
+        self._buffer = bytearray(RECEIVE_BYTES)
         self._connections: dict[int, _Connection] = {}
         self._address = address
         self._makers = makers
@@ -203,10 +205,10 @@ class Driver:
         connection.socket.close()
 
     def _receive(self, connection: _Connection) -> None:
-        data = connection.socket.recv(RECEIVE_BYTES)
-        if not data:
+        size = connection.socket.recv_into(self._buffer)
+        if not size:
             raise ConnectionError("the connection was closed in the middle of an answer")
-        connection.received += data
+        connection.received += self._buffer[:size]
         answer = parse(connection.received)
         if answer is None:
             return
