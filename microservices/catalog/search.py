@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ARRAY, Integer, Text, bindparam, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from catalog.models import Category, Product, Stock
@@ -60,14 +61,14 @@ def page(session: Session, branch: str, wanted: Wanted) -> tuple[list[Offer], st
     elsewhere neither repeats nor hides another.
     """
     order = ORDERS[wanted.sort]
+    after, asked = _key(order, wanted), _asked(wanted)
+    given = frozenset(name for name, value in asked.items() if value is not None)
     if wanted.q:
-        # Many fit a search and a page shows few: no more than these are read as a whole.
-        fits = _fitting(wanted, branch)
-        here = _part(select(fits.c.id), fits.c, order, wanted)
-        query = offers(branch).where(Product.id.in_(here))
+        query = _search(branch, wanted.sort, bool(after), "category" in given)
     else:
-        query = offers(branch).where(*_filters(wanted))
-    found = [Offer(*row) for row in session.execute(_part(query, Product, order, wanted))]
+        query = _list(branch, wanted.sort, bool(after), given, wanted.active, wanted.in_stock)
+    rows = session.execute(query, asked | after | {"more": wanted.limit + 1})
+    found = [Offer(*row) for row in rows]
     shown = found[: wanted.limit]
     if len(found) <= wanted.limit:
         return shown, None
@@ -107,48 +108,95 @@ def categories(session: Session, limit: int, cursor: str | None) -> tuple[list[C
     return found[:limit], cursors.encode("categories", [last.name, last.id])
 
 
-def _part(query: Any, source: Any, order: Order, wanted: Wanted) -> Any:
-    """What comes after the cursor, and one more than is shown: it tells of another page."""
+def _asked(wanted: Wanted) -> dict[str, Any]:
+    return {
+        # None at all, though something was asked for: no product has it.
+        "words": folded_words(wanted.q or "")[:MOST_WORDS],
+        "active": wanted.active,
+        "category": wanted.category,
+        "cheapest": wanted.min_price_cents,
+        "dearest": wanted.max_price_cents,
+        "in_stock": wanted.in_stock,
+        "most": MOST_FOUND,
+    }
+
+
+def _key(order: Order, wanted: Wanted) -> dict[str, Any]:
+    """The sort key of the last row shown; empty for the first page."""
+    if not wanted.cursor:
+        return {}
+    value, last_id = cursors.decode(wanted.cursor, wanted.sort, (order.kind, int))
+    return {"last_value": value, "last_id": last_id}
+
+
+def _part(query: Any, source: Any, order: Order, goes_on: bool) -> Any:
+    """What comes after the key, and one more than is shown: it tells of another page."""
     by = [getattr(source, order.column), source.id]
-    if wanted.cursor:
-        value, last_id = cursors.decode(wanted.cursor, wanted.sort, (order.kind, int))
+    if goes_on:
         # Rows compared: an index in this order begins there, which with `or` it is read up to.
-        here, key = tuple_(*by), tuple_(value, last_id)
-        query = query.where(here < key if order.descending else here > key)
-    query = query.order_by(*(c.desc() if order.descending else c.asc() for c in by))
-    return query.limit(wanted.limit + 1)
+        here, last = tuple_(*by), tuple_(bindparam("last_value"), bindparam("last_id"))
+        query = query.where(here < last if order.descending else here > last)
+    return _sorted(query, by, order).limit(bindparam("more", type_=Integer))
 
 
-def _filters(wanted: Wanted) -> list[Any]:
-    filters: list[Any] = [Product.active.is_(wanted.active)]
-    if wanted.category is not None:
-        filters.append(Product.category_id == _id_of(wanted.category))
-    if wanted.min_price_cents is not None:
-        filters.append(Product.price_cents >= wanted.min_price_cents)
-    if wanted.max_price_cents is not None:
-        filters.append(Product.price_cents <= wanted.max_price_cents)
-    if wanted.in_stock is not None:
-        filters.append(Stock.available > 0 if wanted.in_stock else Stock.available == 0)
-    return filters
+def _sorted(query: Any, by: list[Any], order: Order) -> Any:
+    return query.order_by(*(each.desc() if order.descending else each.asc() for each in by))
 
 
-def _id_of(category: str) -> Any:
+def _category() -> Any:
     """Looked up first, so that the index of a category's products gives them in order."""
-    return select(Category.id).where(Category.slug == category).scalar_subquery()
+    return select(Category.id).where(Category.slug == bindparam("category")).scalar_subquery()
 
 
-def _fitting(wanted: Wanted, branch: str) -> Any:
-    """What fits a search. The filters go along, for they come before the bound."""
+# The queries of pages are made once for each combination of what is asked for, which are some
+# hundred: making one takes as long as asking it.
+@cache
+def _list(
+    branch: str,
+    sort: str,
+    goes_on: bool,
+    given: frozenset[str],
+    active: bool,
+    in_stock: bool | None,
+) -> Any:
+    filters: list[Any] = [Product.active.is_(active)]
+    if "category" in given:
+        filters.append(Product.category_id == _category())
+    if "cheapest" in given:
+        filters.append(Product.price_cents >= bindparam("cheapest"))
+    if "dearest" in given:
+        filters.append(Product.price_cents <= bindparam("dearest"))
+    if in_stock is not None:
+        filters.append(Stock.available > 0 if in_stock else Stock.available == 0)
+    return _part(offers(branch).where(*filters), Product, ORDERS[sort], goes_on)
+
+
+@cache
+def _search(branch: str, sort: str, goes_on: bool, of_category: bool) -> Any:
+    """Many fit and a page shows few, so no more than these are read as a whole.
+
+    Each product has had a row of this branch's stock from its beginning: none is lost in between.
+    """
+    order = ORDERS[sort]
+    fits = _fitting(branch, of_category)
+    ids = _part(select(fits.c.id), fits.c, order, goes_on)
+    query = offers(branch).where(Product.id.in_(ids))
+    return _sorted(query, [getattr(Product, order.column), Product.id], order)
+
+
+def _fitting(branch: str, of_category: bool) -> Any:
+    """The filters go along, for they come before the bound."""
+    # An unknown category has no products; NULL would be any.
+    category = func.coalesce(_category(), 0) if of_category else None
     found = func.fitting_products(
-        # No word at all, though something was asked for: no product has it.
-        folded_words(wanted.q or "")[:MOST_WORDS],
-        wanted.active,
-        _id_of(wanted.category) if wanted.category is not None else None,
-        wanted.min_price_cents,
-        wanted.max_price_cents,
+        bindparam("words", type_=ARRAY(Text)),
+        bindparam("active"),
+        category,
+        bindparam("cheapest"),
+        bindparam("dearest"),
         branch,
-        wanted.in_stock,
-        MOST_FOUND,
+        bindparam("in_stock"),
+        bindparam("most"),
     ).table_valued("id", "name_key", "price_cents")
     # As in the table: what a function returns has lost its order of letters.
     name_key = found.c.name_key.collate("C").label("name_key")

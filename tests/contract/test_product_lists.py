@@ -60,8 +60,10 @@ def test_what_is_off_sale_is_listed_for_operators_only(shop: Shop, four: Shelf) 
     assert shop.http.get(path, headers=shop.new_user().headers).status_code == 403
 
 
-def test_an_unknown_category_has_no_products(shop: Shop) -> None:
-    answer = shop.http.get("/api/products?category=nenhuma")
+@pytest.mark.parametrize("q", ["", "&q=bolo"])
+def test_an_unknown_category_has_no_products(shop: Shop, q: str) -> None:
+    assert shop.http.get(f"/api/products?{q}").json()["items"]
+    answer = shop.http.get(f"/api/products?category=nenhuma{q}")
     assert (answer.status_code, answer.json()) == (200, {"items": [], "next_cursor": None})
 
 

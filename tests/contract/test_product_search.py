@@ -113,8 +113,7 @@ supplied AS (
 INSERT INTO stock (product_id, branch, available) SELECT id, %s, %s FROM made RETURNING product_id
 """
 FREE = """
-SELECT n FROM generate_series(%s, %s) AS n
-WHERE NOT EXISTS (SELECT FROM products WHERE id = n) LIMIT 40
+SELECT n FROM generate_series(%s, %s) AS n WHERE NOT EXISTS (SELECT FROM products WHERE id = n)
 """
 ENDINGS = ("1", "12", "2", "21")
 
@@ -123,15 +122,18 @@ ENDINGS = ("1", "12", "2", "21")
 def mixed(stack: Stack, shop: Shop) -> tuple[Shelf, dict[int, Made]]:
     shelf = Shelf(shop)
     branch = stack.settings.node_name
-    first = [int(row[0]) for row in rows(stack, "catalog", FREE, 24_000, 25_000)]
-    following = [int(row[0]) for row in rows(stack, "catalog", FREE, 25_001, 26_000)]
+    around = (24_900, 25_100), (249_900, 250_100)
+    free = sorted(int(row[0]) for ends in around for row in rows(stack, "catalog", FREE, *ends))
+    first = [number for number in free if number <= 25_000][-16:]
+    following = [number for number in free if 25_000 < number <= 250_000]
+    last = [number for number in free if number > 250_000][:15]
+    places = [*first, *following[:8], *following[-8:], *last, 3_000_000_000 + int(shelf.mark, 16)]
     made: dict[int, Made] = {}
     kinds = every(((0,), (1,), (2,), (0, 2), (1, 3), (1, 2)), (True, False), (100, 300), (0, 5))
     for number, (endings, active, price, units) in enumerate(kinds):
         words = tuple(f"w{shelf.mark}{ENDINGS[each]}" for each in endings)
         found = Made(words, active, price, units)
-        last = 3_000_000_000 + int(shelf.mark, 16) + number
-        place = (first[number // 3], following[number // 3], last)[number % 3]
+        place = places[number // 3 + number % 3 * 16]
         key = (place, f"{shelf.mark}-{number}", " ".join(words), shelf.category["id"])
         rows(stack, "catalog", MIXED, *key, price, active, branch, units, units, branch, units)
         made[place] = found
@@ -149,6 +151,7 @@ def engine(stack: Stack) -> Iterator[Engine]:
 @given(
     endings=st.lists(st.sampled_from(ENDINGS[:3]), min_size=1, max_size=2, unique=True),
     active=st.booleans(),
+    cheapest=st.sampled_from([None, 200]),
     dearest=st.sampled_from([None, 200]),
     in_stock=st.sampled_from([None, True, False]),
     most=st.integers(1, 20),
@@ -159,6 +162,7 @@ def test_whole_words_count_before_their_beginnings_and_none_is_found_twice(
     engine: Engine,
     endings: list[str],
     active: bool,
+    cheapest: int | None,
     dearest: int | None,
     in_stock: bool | None,
     most: int,
@@ -166,7 +170,7 @@ def test_whole_words_count_before_their_beginnings_and_none_is_found_twice(
     shelf, made = mixed
     asked = [f"w{shelf.mark}{ending}" for ending in endings]
     slug = shelf.category["slug"]
-    wanted = Wanted(slug, " ".join(asked), None, dearest, in_stock, "name", 20, None, active)
+    wanted = Wanted(slug, " ".join(asked), cheapest, dearest, in_stock, "name", 20, None, active)
     with pytest.MonkeyPatch.context() as patch, Session(engine) as session:
         patch.setattr(search, "MOST_FOUND", most)
         page, _ = search.page(session, stack.settings.node_name, wanted)
@@ -176,7 +180,7 @@ def test_whole_words_count_before_their_beginnings_and_none_is_found_twice(
         number: each
         for number, each in made.items()
         if each.active is active
-        and each.price_cents <= (dearest or 300)
+        and (cheapest or 100) <= each.price_cents <= (dearest or 300)
         and (in_stock is None or (each.units > 0) is in_stock)
     }
     begun = {number for number, each in fitting.items() if each.begins(asked)}

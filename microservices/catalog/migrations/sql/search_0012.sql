@@ -4,8 +4,8 @@
 --
 -- An index of words reads all that it has of a word before it shows one product, so a word that is
 -- on each twentieth of a million products costs 50,000. The more common the words, the fewer products
--- fill the bound: the first ones have an index of their own, ten times as many have the next, and the
--- parts are read in turn, only until there are enough. No plan but these indexes is left.
+-- fill the bound: the first ones have an index of their own, nine times as many have the next, and the
+-- parts are read in turn, only until there are enough. No plan is left but indexes read as a whole.
 CREATE FUNCTION fitting_products(
     words text[], on_sale boolean, of_category bigint, cheapest bigint, dearest bigint,
     at_branch text, is_in_stock boolean, most bigint)
