@@ -148,8 +148,8 @@ def _category() -> Any:
     return select(Category.id).where(Category.slug == bindparam("category")).scalar_subquery()
 
 
-# The queries of pages are made once for each combination of what is asked for, which are some
-# hundred: making one takes as long as asking it.
+# The queries of pages are made once for each combination of what is asked for, five hundred at the
+# most: making one takes a fifth of the time of a list.
 @cache
 def _list(
     branch: str,
