@@ -7,11 +7,11 @@ through a link that a test can cut, or have lose, repeat, hold back and shuffle 
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
+from itertools import count
 from typing import Any
 
 import psycopg2
@@ -28,6 +28,7 @@ from catalog.settings import Settings
 from catalog.transfers import Wanted
 from chassis.ids import new_id
 from chassis.replication.relay import PeerRelay
+from local.web import free_ports
 from tests.branches.databases import break_off, fresh_database
 from tests.branches.links import HERE, Faults, Link, Way
 from tests.postgres_server import PostgresServer
@@ -314,8 +315,10 @@ def country(
         yield found
 
 
+# Below those of outgoing connections, one of which could take a port before it is listened to.
+_free_ports = (port for _ in count() for port in free_ports().values())
+
+
 def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has now, another one each time."""
+    return next(_free_ports)
